@@ -1,0 +1,44 @@
+# make demo, make test: from nothing to the result; a second run skips what is done.
+# ROS_DISTRO=jazzy makes the same with the other distribution that is available as wheels.
+SHELL := /bin/bash
+PYTHON ?= python3
+ROS_DISTRO ?= kilted
+export ROS_DISTRO
+
+VENV := .venv/$(ROS_DISTRO)
+OTHER := $(if $(filter kilted,$(ROS_DISTRO)),jazzy,kilted)
+ENVIRONMENT := . tools/environment.sh &&
+
+.PHONY: demo test check bench build clean
+
+demo: build
+	$(ENVIRONMENT) ttt-ros demo --out out/demo
+
+test: check
+	$(ENVIRONMENT) pytest
+
+check: build
+	$(ENVIRONMENT) ruff check . && ruff format --check . && mypy && lint-imports
+
+bench: build
+	$(ENVIRONMENT) ttt-ros bench --out out/bench
+
+build: install/$(ROS_DISTRO)/.built
+
+$(VENV)/.installed: requirements.txt tools/mend_wheels.py tools/check_prerequisites.sh
+	tools/check_prerequisites.sh $(PYTHON) $(ROS_DISTRO)
+	$(PYTHON) -m venv $(VENV)
+	sed '/# $(OTHER)$$/d' requirements.txt > $(VENV)/requirements.txt
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check -r $(VENV)/requirements.txt
+	$(VENV)/bin/python tools/mend_wheels.py
+	touch $@
+
+# Python files are linked into the install tree, so only messages, the build files and new files need a build.
+install/$(ROS_DISTRO)/.built: $(VENV)/.installed CMakeLists.txt package.xml $(wildcard msg/*.msg scripts/* launch/* config/*) $(shell find ttt_ros -type d -not -name __pycache__)
+	$(ENVIRONMENT) colcon --log-base log/$(ROS_DISTRO) build --symlink-install --event-handlers console_direct- \
+	  --base-paths . --build-base build/$(ROS_DISTRO) --install-base install/$(ROS_DISTRO) \
+	  --cmake-args -DPython3_EXECUTABLE=$(CURDIR)/$(VENV)/bin/python -DBUILD_TESTING=OFF
+	touch $@
+
+clean:
+	rm -rf build install log out .venv

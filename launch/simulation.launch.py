@@ -1,0 +1,47 @@
+"""The simulated desk arm with the policy and safeguard nodes of robot.launch.py, on simulated time."""
+
+import os
+
+from launch import LaunchDescription
+from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription, SetEnvironmentVariable
+from launch.launch_description_sources import PythonLaunchDescriptionSource
+from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
+from launch_ros.actions import Node
+from launch_ros.parameter_descriptions import ParameterValue
+from launch_ros.substitutions import FindPackageShare
+
+
+def generate_launch_description() -> LaunchDescription:
+    """Arguments: those of robot.launch.py, seed, real_time_factor, simulation_params_file."""
+    share = FindPackageShare("ttt_ros")
+    return LaunchDescription(
+        [
+            DeclareLaunchArgument("namespace", default_value="", description="namespace of all nodes and topics"),
+            DeclareLaunchArgument("seed", default_value="0", description="seed of the first scene"),
+            DeclareLaunchArgument("real_time_factor", default_value="1.0", description="simulated over wall seconds; 0: as fast as possible"),
+            DeclareLaunchArgument(
+                "simulation_params_file",
+                default_value=PathJoinSubstitution([share, "config", "simulation_node.yaml"]),
+                description="parameters of the simulation node: image size and shifts",
+            ),
+            SetEnvironmentVariable("MUJOCO_GL", os.environ.get("MUJOCO_GL", "egl")),
+            IncludeLaunchDescription(
+                PythonLaunchDescriptionSource(PathJoinSubstitution([share, "launch", "robot.launch.py"])),
+                launch_arguments={"use_sim_time": "true"}.items(),
+            ),
+            Node(
+                package="ttt_ros",
+                executable="simulation_node",
+                name="simulation",
+                namespace=LaunchConfiguration("namespace"),
+                parameters=[
+                    LaunchConfiguration("simulation_params_file"),
+                    {
+                        "seed": ParameterValue(LaunchConfiguration("seed"), value_type=int),
+                        "real_time_factor": ParameterValue(LaunchConfiguration("real_time_factor"), value_type=float),
+                    },
+                ],
+                output="screen",
+            ),
+        ]
+    )

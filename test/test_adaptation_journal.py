@@ -1,0 +1,181 @@
+"""A journal tells everything up to the moment at which its writer died, and notices whatever was changed since."""
+
+import json
+import resource
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from adapting import learner_on, shifted_window
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from small_policy import SmallPolicy
+
+from ttt_ros.adaptation.configuration import AdaptationConfig
+from ttt_ros.adaptation.journal import Journal, read_journal
+from ttt_ros.adaptation.report import WindowReport
+from ttt_ros.errors import JournalError
+
+REPORT = learner_on(SmallPolicy()).adapt(shifted_window(), epoch=0)
+
+
+def begun(path: Path) -> Journal:
+    return Journal(path, configuration=AdaptationConfig(), base_checksum="base", seed=7, package_version="1.0")
+
+
+@pytest.fixture
+def written(tmp_path: Path) -> Path:
+    path = tmp_path / "journal"
+    journal = begun(path)
+    for sequence in (1, 2, 3):
+        journal.window(replace(REPORT, window_sequence=sequence))
+    journal.close()
+    return path
+
+
+def test_what_was_written_is_read_back(tmp_path: Path):
+    learner = learner_on(SmallPolicy())
+    journal = begun(tmp_path / "journal")
+    journal.window(learner.adapt(shifted_window(), epoch=0))
+    journal.configuration(AdaptationConfig(learning_rate=0.2))
+    journal.rollback(learner.store.rollback(), epoch=1)
+    journal.reset(learner.store.reset(), epoch=2)
+    journal.close()
+    contents = read_journal(tmp_path / "journal")
+    assert contents.start["configuration"]["objectives"] == {"features": 1.0, "proprioception": 1.0}
+    assert (contents.start["base_checksum"], contents.start["seed"], contents.start["package_version"]) == ("base", 7, "1.0")
+    assert contents.start["torch_version"] == torch.__version__
+    assert [record["kind"] for record in contents.records] == ["window", "configuration", "rollback", "reset"]
+    window = contents.records[0]
+    assert window["stamps"] == list(range(8))
+    assert window["committed"]
+    assert window["prediction_loss"] > 0.0
+    assert contents.records[3] == {"kind": "reset", "epoch": 2, "version": 0, "checksum": learner.store.base.checksum}
+    assert not contents.torn
+
+
+def test_every_line_is_json(written: Path):
+    assert [json.loads(line)["kind"] for line in written.read_text().splitlines()] == ["start", "window", "window", "window"]
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
+def test_figures_that_json_lacks_survive(tmp_path: Path, value: float):
+    journal = begun(tmp_path / "journal")
+    journal.window(replace(REPORT, gradient_norm=value, action_deviation=None))
+    record = read_journal(tmp_path / "journal").records[0]
+    assert str(float(record["gradient_norm"])) == str(value)
+    assert record["action_deviation"] is None
+
+
+def test_an_existing_file_is_not_overwritten(written: Path):
+    with pytest.raises(JournalError, match="File exists; give a new file"):
+        begun(written)
+    assert len(read_journal(written).records) == 3
+
+
+def test_a_killed_writer_leaves_a_readable_journal(tmp_path: Path):
+    path = tmp_path / "journal"
+    program = """
+import sys
+from pathlib import Path
+from test_adaptation_journal import REPORT, begun
+
+journal = begun(Path(sys.argv[1]))
+while True:
+    journal.window(REPORT)
+    print("written", flush=True)
+"""
+    writer = subprocess.Popen(
+        [sys.executable, "-c", program, str(path)], stdout=subprocess.PIPE, text=True, env={"PYTHONPATH": ":".join(sys.path)}
+    )
+    confirmed = [writer.stdout.readline() for _ in range(50)]
+    writer.send_signal(signal.SIGKILL)
+    writer.wait()
+    confirmed += writer.stdout.readlines()
+    writer.stdout.close()
+    contents = read_journal(path)
+    assert len(contents.records) >= len([line for line in confirmed if line == "written\n"]) >= 50
+    assert contents.records[-1]["checksum"] == REPORT.checksum
+
+
+def test_a_torn_last_line_is_left_out_and_reported_wherever_it_was_torn(written: Path):
+    raw = written.read_bytes()
+    begin = raw[:-1].rindex(b"\n") + 1
+    for end in (begin + 1, begin + 20, len(raw) - 12, len(raw) - 2):
+        written.write_bytes(raw[:end])
+        contents = read_journal(written)
+        assert [record["window_sequence"] for record in contents.records] == [1, 2]
+        assert f"line 4 of {written} is incomplete" in contents.torn
+
+
+@settings(deadline=None, derandomize=True, max_examples=60)
+@given(place=st.floats(0.0, 1.0), flip=st.integers(1, 255))
+def test_a_changed_byte_is_noticed(tmp_path_factory, place: float, flip: int):
+    path = tmp_path_factory.mktemp("changed") / "journal"
+    journal = begun(path)
+    for _ in range(2):
+        journal.window(REPORT)
+    journal.close()
+    raw = bytearray(path.read_bytes())
+    index = int(place * (len(raw) - 2))
+    raw[index] ^= flip
+    path.write_bytes(raw)
+    try:
+        contents = read_journal(path)
+    except JournalError:
+        return
+    assert contents.torn
+    assert len(contents.records) == 1
+
+
+def test_a_missing_line_is_noticed(written: Path):
+    lines = written.read_bytes().splitlines(keepends=True)
+    written.write_bytes(b"".join(lines[:2] + lines[3:] + lines[:1]))
+    with pytest.raises(JournalError, match=r"line 3 of journal .* is damaged"):
+        read_journal(written)
+
+
+@pytest.mark.parametrize("content", [b"", b'{"kind":"sta', b"what is this?\n"])
+def test_a_file_without_a_sound_first_record_is_refused(tmp_path: Path, content: bytes):
+    (tmp_path / "journal").write_bytes(content)
+    with pytest.raises(JournalError, match="line 1"):
+        read_journal(tmp_path / "journal")
+
+
+def test_a_missing_file_is_refused_in_words(tmp_path: Path):
+    with pytest.raises(JournalError, match="No such file"):
+        read_journal(tmp_path / "none")
+
+
+def test_a_full_disk_fails_the_journal_for_good_and_spares_what_was_written(tmp_path: Path):
+    path = tmp_path / "journal"
+    journal = begun(path)
+    journal.window(REPORT)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (path.stat().st_size + 100, limits[1]))
+    try:
+        with pytest.raises(JournalError, match=r"only 100 of [0-9]+ bytes found room"):
+            journal.window(REPORT)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    with pytest.raises(JournalError, match="start a new run with a new journal"):
+        journal.window(REPORT)
+    contents = read_journal(path)
+    assert len(contents.records) == 1
+    assert contents.torn
+
+
+def test_a_closed_journal_takes_no_more(tmp_path: Path):
+    journal = begun(tmp_path / "journal")
+    journal.close()
+    journal.close()
+    with pytest.raises(JournalError, match="it was closed"):
+        journal.window(REPORT)
+
+
+def test_every_figure_of_a_report_is_in_the_journal(written: Path):
+    assert read_journal(written).records[0].keys() == {"kind", *WindowReport.__dataclass_fields__}

@@ -1,0 +1,318 @@
+"""One window leads to one step, or to a refusal in words; nothing half-done ever comes into force."""
+
+import math
+from dataclasses import replace
+
+import pytest
+import torch
+from adapting import OBJECTIVES, equal_bits, error_on_shifted_stream, learner_on, shifted_window, store_of, windows, with_outcome
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from small_policy import SmallPolicy, observation, stream
+
+from ttt_ros.adaptation.configuration import AdaptationConfig
+from ttt_ros.adaptation.learner import Learner
+from ttt_ros.adaptation.objective import sample_errors
+from ttt_ros.adaptation.steps import base_norms, drifts, offsets, parameters_by_module
+from ttt_ros.adaptation.versions import VersionStore
+from ttt_ros.adaptation.window import Window
+from ttt_ros.errors import AdaptationError, ConfigurationError
+from ttt_ros.policies.checksum import tensor_checksum
+from ttt_ros.policies.transition import FastWeights, concatenated
+
+POLICY = SmallPolicy()
+
+
+def adapted(learner: Learner, count: int = 30, *, seed: int = 0, shift: float = 1.0) -> Learner:
+    for window in windows(stream(POLICY, count, seed=seed, shift=shift)):
+        assert learner.adapt(window, epoch=learner.store.epoch).committed
+    return learner
+
+
+def test_version_0_is_the_base_policy_bit_for_bit():
+    store = store_of(POLICY)
+    assert store.current is store.base
+    assert equal_bits(store.base.weights, POLICY.base_fast_weights())
+    features = POLICY.encode(observation())
+    assert POLICY.act(features, store.current.weights).equal((features["state"] @ POLICY._to_actions).unflatten(1, (4, 3)))
+
+
+def test_adapting_lowers_the_error_on_a_shifted_stream():
+    learner = adapted(learner_on(POLICY), 200)
+    before = error_on_shifted_stream(POLICY, learner.store.base.weights, shift=1.0)
+    after = error_on_shifted_stream(POLICY, learner.store.current.weights, shift=1.0)
+    assert after < 0.75 * before
+
+
+def test_fresh_samples_are_scored_before_the_update_and_again_after_it():
+    learner = adapted(learner_on(POLICY), 12)
+    before = learner.store.current.weights
+    window = replace(shifted_window(seed=5), fresh=2)
+    report = learner.adapt(window, epoch=0)
+
+    def mean_error(weights: FastWeights) -> float:
+        return float(sample_errors(POLICY, window.transitions, weights, objectives=OBJECTIVES)[-2:].mean())
+
+    assert report.prediction_loss == pytest.approx(mean_error(before))
+    assert report.loss_after == pytest.approx(mean_error(learner.store.current.weights))
+    assert report.loss_after < report.prediction_loss
+
+
+def test_the_report_tells_what_was_committed():
+    learner = learner_on(POLICY)
+    window = shifted_window()
+    report = learner.adapt(window, epoch=0)
+    current = learner.store.current
+    assert report.committed
+    assert not report.reason
+    assert not report.withheld
+    assert (report.window_sequence, report.epoch, report.stamps, report.samples, report.trimmed) == (1, 0, window.stamps, 8, 0)
+    assert (report.version, report.checksum) == (1, current.checksum)
+    assert report.checksum == tensor_checksum(current.weights)
+    moved = offsets(current.weights, learner.store.base.weights)
+    assert report.update_norm == pytest.approx(math.sqrt(sum(float(tensor.square().sum()) for tensor in moved.values())))
+    assert report.drift_per_module.keys() == set(POLICY.fast_modules())
+    assert 0.0 < report.action_deviation < 0.25
+    assert report.duration > 0.0
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, 1e30])
+def test_a_broken_sample_is_trimmed_and_leaves_no_trace(value):
+    clean, broken = learner_on(POLICY), learner_on(POLICY)
+    report = broken.adapt(with_outcome(shifted_window(), 3, value), epoch=0)
+    assert report.committed
+    assert report.trimmed == 1
+    window = shifted_window()
+    others = [index for index in range(8) if index != 3]
+    transitions = concatenated([transition for index, transition in enumerate(stream(POLICY, 8, shift=1.0)) if index in others])
+    clean.adapt(Window(transitions=transitions, fresh=7, stamps=tuple(window.stamps[index] for index in others)), epoch=0)
+    assert equal_bits(broken.store.current.weights, clean.store.current.weights)
+
+
+def test_broken_features_of_one_sample_do_not_reach_the_gradient():
+    window = shifted_window()
+    window.transitions.features["state"][3] = math.nan
+    report = learner_on(POLICY).adapt(window, epoch=0)
+    assert report.committed
+    assert math.isfinite(report.gradient_norm)
+
+
+def test_a_window_of_nothing_but_nan_is_refused():
+    window = shifted_window()
+    for sample in range(8):
+        window = with_outcome(window, sample, math.nan)
+    learner = learner_on(POLICY)
+    report = learner.adapt(window, epoch=0)
+    assert not report.committed
+    assert report.reason == "0 of 8 samples are left after the trim, fewer than minimum_samples, 4"
+    assert (report.prediction_loss, report.gradient_norm, report.action_deviation) == (None, None, None)
+    assert learner.store.current is learner.store.base
+
+
+class NanGradientPolicy(SmallPolicy):
+    """Predicts as usual, but the gradient of its prediction is NaN."""
+
+    def predictions(self, features, executed, fast):
+        zero = sum((0.0 * weight).sum() for weight in fast.values()).sqrt() * 0.0
+        return {name: prediction + zero for name, prediction in super().predictions(features, executed, fast).items()}
+
+
+def test_a_nan_gradient_is_never_committed():
+    learner = learner_on(NanGradientPolicy())
+    report = learner.adapt(shifted_window(), epoch=0)
+    assert not report.committed
+    assert math.isnan(report.gradient_norm)
+    assert report.reason == "the gradient is not finite: its norm is nan"
+
+
+def test_a_gradient_above_the_limit_is_refused_although_it_would_be_clipped():
+    report = learner_on(POLICY, AdaptationConfig(gradient_limit=0.5, clip_norm=0.1)).adapt(shifted_window(), epoch=0)
+    assert not report.committed
+    assert report.gradient_norm > 0.5
+    assert report.reason == f"gradient norm {report.gradient_norm:.4g} is above gradient_limit, 0.5"
+
+
+def test_an_update_that_moves_an_action_too_far_is_refused():
+    learner = learner_on(POLICY, AdaptationConfig(probe_limit=0.01))
+    reports = [learner.adapt(window, epoch=0) for window in windows(stream(POLICY, 30, shift=1.0))]
+    refused = [report for report in reports if not report.committed]
+    assert refused
+    assert all("above probe_limit, 0.01 rad" in report.reason and report.action_deviation > 0.01 for report in refused)
+    assert learner.store.current.number == len(reports) - len(refused) > 0
+
+
+def test_the_gate_refuses_a_glitched_window_and_does_not_learn_from_it():
+    learner = adapted(learner_on(POLICY), 20)
+    wild = shifted_window()
+    wild = replace(wild, transitions=concatenated([_wild(transition) for transition in stream(POLICY, 8)]))
+    first, second = learner.adapt(wild, epoch=0), learner.adapt(wild, epoch=0)
+    assert not first.committed
+    assert "above the gate's limit" in first.reason
+    limit = first.reason.split("limit, ")[1].split(",")[0]
+    assert f"limit, {limit}, 2 times in a row" in second.reason
+    assert learner.adapt(shifted_window(seed=7), epoch=0).committed
+
+
+def _wild(transition):
+    return replace(transition, next_features={name: feature + 20.0 for name, feature in transition.next_features.items()})
+
+
+def test_the_gate_forgets_adapted_losses_at_a_reset():
+    learner = adapted(learner_on(POLICY, AdaptationConfig(gate_factor=1.0)), 3 * 8, shift=0.0)
+    epoch = learner.store.epoch
+    assert "gate" in learner.adapt(shifted_window(shift=2.0), epoch=epoch).reason
+    learner.store.reset()
+    assert learner.adapt(shifted_window(shift=2.0), epoch=learner.store.epoch).committed
+
+
+@settings(deadline=None, derandomize=True, max_examples=15)
+@given(
+    rate=st.floats(0.01, 10.0),
+    limit=st.floats(1e-4, 0.5),
+    momentum=st.sampled_from([0.0, 0.9]),
+    seed=st.integers(0, 1000),
+)
+def test_no_version_ever_drifts_beyond_the_limit(rate, limit, momentum, seed):
+    config = AdaptationConfig(learning_rate=rate, drift_limit=limit, momentum=momentum, clip_norm=100.0, probe_limit=6.3)
+    learner = learner_on(POLICY, config)
+    base = learner.store.base.weights
+    modules = parameters_by_module(base, POLICY.fast_modules())
+    norms = base_norms(base, modules)
+    for window in windows(stream(POLICY, 14, seed=seed, shift=1.0)):
+        report = learner.adapt(window, epoch=0)
+        assert max(report.drift_per_module.values()) <= limit
+        measured = drifts(offsets(learner.store.current.weights, base), norms, modules)
+        for module, drift in measured.items():
+            assert float(drift) == pytest.approx(report.drift_per_module[module], rel=1e-4, abs=1e-6)  # the weights are float32
+
+
+def test_the_pull_back_alone_leads_home():
+    learner = adapted(learner_on(POLICY, AdaptationConfig(learning_rate=0.3)), 60)
+    far = learner.store.current.drift_total
+    learner.config = replace(learner.config, learning_rate=0.0, pull_back=0.1)
+    adapted(learner, 110, shift=1.0)
+    assert learner.store.current.drift_total < 1e-4 * far
+
+
+class ResettingPolicy(SmallPolicy):
+    """Lets a test do something while a step is under way."""
+
+    during_step = staticmethod(lambda: None)
+
+    def predictions(self, features, executed, fast):
+        if any(weight.requires_grad for weight in fast.values()):
+            self.during_step()
+        return super().predictions(features, executed, fast)
+
+
+@pytest.mark.parametrize("withdraw", [VersionStore.reset, VersionStore.rollback])
+def test_a_step_begun_before_a_withdrawal_cannot_land_after_it(withdraw):
+    policy = ResettingPolicy()
+    learner = learner_on(policy)
+    store = learner.store
+    policy.during_step = lambda: withdraw(store)
+    report = learner.adapt(shifted_window(), epoch=0)
+    assert not report.committed
+    assert report.reason == "a reset or rollback ended epoch 0 during the step"
+    assert store.current is store.base
+    assert report.version == 0
+
+
+def test_a_window_from_before_a_reset_is_not_even_scored():
+    learner = learner_on(POLICY)
+    learner.store.reset()
+    report = learner.adapt(shifted_window(), epoch=0)
+    assert report.reason == "begun in epoch 0, which a reset or rollback has ended; the epoch is now 1"
+    assert report.prediction_loss is None
+
+
+def test_a_rollback_restores_the_optimiser_too_so_that_the_same_step_follows():
+    learner = adapted(learner_on(POLICY, AdaptationConfig(momentum=0.9, gate_factor=1e6)), 12)
+    store = learner.store
+    before = store.current
+    window = shifted_window(seed=9)
+    first = learner.adapt(window, epoch=0)
+    assert store.rollback() is before
+    again = learner.adapt(window, epoch=store.epoch)
+    assert again.checksum == first.checksum
+    assert again.version > first.version
+
+
+def test_without_a_permit_everything_is_done_but_the_commit():
+    permitted, withheld = learner_on(POLICY), learner_on(POLICY)
+    done = permitted.adapt(shifted_window(), epoch=0)
+    report = withheld.adapt(shifted_window(), epoch=0, permitted=False)
+    assert not report.committed
+    assert report.withheld
+    assert report.reason == "adaptation is not permitted to commit"
+    assert withheld.store.current is withheld.store.base
+    for figure in ("prediction_loss", "gradient_norm", "action_deviation", "trimmed"):
+        assert getattr(report, figure) == getattr(done, figure)
+    assert report.update_norm == 0.0
+
+
+def test_a_refused_window_is_not_called_withheld():
+    report = learner_on(POLICY, AdaptationConfig(gradient_limit=0.5)).adapt(shifted_window(), epoch=0, permitted=False)
+    assert not report.withheld
+    assert "gradient_limit" in report.reason
+
+
+@pytest.mark.parametrize("momentum", [0.0, 0.9])
+def test_the_same_windows_lead_to_the_same_checksums(momentum):
+    def checksums() -> list[str]:
+        learner = learner_on(SmallPolicy(), AdaptationConfig(momentum=momentum))
+        return [learner.adapt(window, epoch=0).checksum for window in windows(stream(POLICY, 40, shift=1.0, glitches=0.1))]
+
+    first = checksums()
+    assert first == checksums()
+    assert len(set(first)) > 20
+
+
+def test_tensors_of_a_version_are_never_modified():
+    learner = adapted(learner_on(POLICY, AdaptationConfig(momentum=0.9)), 10)
+    version = learner.store.current
+    checksum, momentum = tensor_checksum(version.weights), tensor_checksum(version.momentum)
+    adapted(learner, 20)
+    assert tensor_checksum(version.weights) == checksum == version.checksum
+    assert tensor_checksum(version.momentum) == momentum
+    assert not any(weight.requires_grad for weight in learner.store.current.weights.values())
+
+
+def test_a_new_configuration_holds_from_the_next_window_on():
+    learner = learner_on(POLICY)
+    learner.config = replace(learner.config, gradient_limit=0.5)
+    assert "gradient_limit, 0.5" in learner.adapt(shifted_window(), epoch=0).reason
+    with pytest.raises(ConfigurationError, match="probes cannot change"):
+        learner.config = replace(learner.config, probes=1)
+
+
+def test_an_objective_of_weight_0_is_left_out():
+    window = shifted_window()
+    window = replace(
+        window,
+        transitions=replace(window.transitions, next_features={**window.transitions.next_features, "joints": torch.full((8, 3), math.nan)}),
+    )
+    assert not learner_on(POLICY).adapt(window, epoch=0).committed
+    config = AdaptationConfig(objectives={"features": 1.0, "proprioception": 0.0})
+    assert learner_on(POLICY, config).adapt(window, epoch=0).committed
+
+
+def test_an_objective_that_the_policy_lacks_is_an_error():
+    with pytest.raises(AdaptationError, match="no objective tactile; it offers features, proprioception"):
+        learner_on(POLICY, AdaptationConfig(objectives={"tactile": 1.0})).adapt(shifted_window(), epoch=0)
+
+
+def test_inference_mode_is_refused_and_no_grad_is_fine():
+    with torch.inference_mode(), pytest.raises(AdaptationError, match="inference mode"):
+        learner_on(POLICY).adapt(shifted_window(), epoch=0)
+    with torch.no_grad():
+        assert learner_on(POLICY).adapt(shifted_window(), epoch=0).committed
+
+
+def test_fast_weights_in_half_precision_are_refused():
+    class HalfPolicy(SmallPolicy):
+        def base_fast_weights(self):
+            return {name: weight.half() for name, weight in super().base_fast_weights().items()}
+
+    with pytest.raises(AdaptationError, match=r"torch.float16; small steps need float32"):
+        learner_on(HalfPolicy())

@@ -1,0 +1,141 @@
+"""A snapshot comes back exactly, or not at all."""
+
+import json
+import struct
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from adapting import equal_bits, learner_on, shifted_window, store_of, windows
+from safetensors.torch import save_file
+from small_policy import SmallPolicy, stream
+
+from ttt_ros.adaptation import snapshot
+from ttt_ros.adaptation.configuration import AdaptationConfig
+from ttt_ros.adaptation.versions import Version
+from ttt_ros.errors import CheckpointError
+from ttt_ros.policies.checksum import tensor_checksum
+
+POLICY = SmallPolicy()
+
+
+@pytest.fixture
+def version() -> Version:
+    learner = learner_on(POLICY, AdaptationConfig(momentum=0.9))
+    for window in windows(stream(POLICY, 12, shift=1.0)):
+        learner.adapt(window, epoch=0)
+    return learner.store.current
+
+
+@pytest.fixture
+def saved(version: Version, tmp_path: Path) -> Path:
+    path = tmp_path / "fast.safetensors"
+    snapshot.save(version, path, base_checksum=POLICY.checksum)
+    return path
+
+
+def load(path: Path, *, policy: SmallPolicy = POLICY, drift_limit: float = 1.0) -> Version:
+    return snapshot.load(path, base=store_of(policy).base, base_checksum=policy.checksum, drift_limit=drift_limit)
+
+
+def test_a_version_comes_back_bit_for_bit(version: Version, saved: Path):
+    loaded = load(saved)
+    assert (loaded.number, loaded.checksum) == (version.number, version.checksum)
+    assert equal_bits(loaded.weights, version.weights)
+    assert equal_bits(loaded.momentum, version.momentum)
+    assert loaded.drift_total == pytest.approx(version.drift_total, rel=1e-4)
+    assert loaded.drift_per_module == pytest.approx(version.drift_per_module, rel=1e-4)
+
+
+def test_a_loaded_version_goes_on_as_the_saved_one(version: Version, saved: Path):
+    goes_on, starts = (learner_on(POLICY, AdaptationConfig(momentum=0.9)) for _ in range(2))
+    assert goes_on.store.commit(version, 0)
+    assert starts.store.commit(load(saved), 0)
+    window = shifted_window(seed=3)
+    assert goes_on.adapt(window, epoch=0).checksum == starts.adapt(window, epoch=0).checksum
+    assert starts.store.current.number == version.number + 1
+
+
+def test_nothing_is_left_beside_the_snapshot(saved: Path):
+    assert [path.name for path in saved.parent.iterdir()] == [saved.name]
+
+
+def test_saving_again_replaces_the_file(version: Version, saved: Path):
+    snapshot.save(replace(version, number=99), saved, base_checksum=POLICY.checksum)
+    assert load(saved).number == 99
+
+
+def test_another_base_is_refused(saved: Path):
+    with pytest.raises(CheckpointError, match="fast weights fit their own base only"):
+        load(saved, policy=SmallPolicy(seed=1))
+
+
+def test_other_shapes_are_refused(saved: Path):
+    base = store_of(SmallPolicy(hidden=32)).base
+    with pytest.raises(CheckpointError, match="does not fit the policy's fast weights"):
+        snapshot.load(saved, base=base, base_checksum=POLICY.checksum, drift_limit=1.0)
+
+
+def test_a_missing_tensor_is_refused(version: Version, tmp_path: Path):
+    weights = dict(version.weights)
+    removed = weights.popitem()[0]
+    snapshot.save(replace(version, weights=weights, checksum=tensor_checksum(weights)), tmp_path / "fast", base_checksum=POLICY.checksum)
+    with pytest.raises(CheckpointError, match=removed):
+        load(tmp_path / "fast")
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_values_that_are_not_finite_are_refused(version: Version, tmp_path: Path, value: float):
+    weights = {name: weight.clone() for name, weight in version.weights.items()}
+    weights["blocks.3.mlp.up"][0, 0] = value
+    snapshot.save(replace(version, weights=weights, checksum=tensor_checksum(weights)), tmp_path / "fast", base_checksum=POLICY.checksum)
+    with pytest.raises(CheckpointError, match=r"not finite in \['blocks.3.mlp.up'\]"):
+        load(tmp_path / "fast")
+
+
+def test_weights_too_far_from_the_base_are_refused(saved: Path):
+    with pytest.raises(CheckpointError, match=r"further from the base than drift_limit 0\.001"):
+        load(saved, drift_limit=0.001)
+
+
+def test_an_altered_byte_is_refused(saved: Path):
+    raw = bytearray(saved.read_bytes())
+    raw[-1] ^= 1
+    saved.write_bytes(raw)
+    with pytest.raises(CheckpointError, match="its tensors do not have the checksums"):
+        load(saved)
+
+
+@pytest.mark.parametrize("key", ["number", "base_checksum", "weights_checksum", "momentum_checksum"])
+def test_an_altered_description_is_refused(saved: Path, key: str):
+    raw = saved.read_bytes()
+    (length,) = struct.unpack("<Q", raw[:8])
+    header = json.loads(raw[8 : 8 + length])
+    header["__metadata__"][key] = "1234"
+    altered = json.dumps(header).encode()
+    saved.write_bytes(struct.pack("<Q", len(altered)) + altered + raw[8 + length :])
+    with pytest.raises(CheckpointError, match="its description does not have the checksum"):
+        load(saved)
+
+
+def test_a_truncated_file_is_refused(saved: Path):
+    saved.write_bytes(saved.read_bytes()[:-100])
+    with pytest.raises(CheckpointError, match="cannot read snapshot"):
+        load(saved)
+
+
+def test_a_foreign_file_is_refused(tmp_path: Path):
+    save_file({"weight": torch.zeros(2)}, tmp_path / "foreign")
+    with pytest.raises(CheckpointError, match="its format is None"):
+        load(tmp_path / "foreign")
+
+
+def test_a_missing_file_is_refused_in_words(tmp_path: Path):
+    with pytest.raises(CheckpointError, match="cannot read snapshot"):
+        load(tmp_path / "none")
+
+
+def test_a_directory_that_is_not_there_is_refused_in_words(version: Version, tmp_path: Path):
+    with pytest.raises(CheckpointError, match="cannot write snapshot"):
+        snapshot.save(version, tmp_path / "none" / "fast", base_checksum=POLICY.checksum)

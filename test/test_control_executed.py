@@ -1,0 +1,66 @@
+"""What was commanded between two observations."""
+
+import numpy as np
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ttt_ros.control.executed import ExecutedCommands
+
+HORIZON = 4
+
+
+def record_of(ticks: int) -> ExecutedCommands:
+    record = ExecutedCommands(horizon=HORIZON)
+    record.observed()
+    for tick in range(ticks):
+        record.commanded(np.array([float(tick), -float(tick)]))
+    return record
+
+
+@given(st.integers(1, HORIZON))
+def test_commands_between_two_observations_are_padded_with_the_last_one(ticks: int) -> None:
+    executed = record_of(ticks).observed()
+    assert executed is not None
+    assert executed.steps == ticks
+    assert executed.positions.dtype == torch.float32
+    assert executed.positions[:, 0].tolist() == [min(step, ticks - 1) for step in range(HORIZON)]
+    assert torch.equal(executed.positions[:, 1], -executed.positions[:, 0])
+
+
+@given(st.integers(HORIZON + 1, 20))
+def test_more_commands_than_the_horizon_are_no_transition(ticks: int) -> None:
+    assert record_of(ticks).observed() is None
+
+
+def test_two_observations_without_a_command_between_are_no_transition() -> None:
+    assert record_of(0).observed() is None
+
+
+def test_what_was_commanded_before_the_first_observation_is_no_transition() -> None:
+    record = ExecutedCommands(horizon=HORIZON)
+    record.commanded(np.zeros(2))
+    assert record.observed() is None
+
+
+def test_each_observation_begins_a_new_record() -> None:
+    record = record_of(3)
+    record.observed()
+    record.commanded(np.array([9.0, 9.0]))
+    executed = record.observed()
+    assert executed is not None
+    assert (executed.steps, executed.positions[0, 0].item()) == (1, 9.0)
+
+
+def test_a_gap_that_was_too_long_does_not_spoil_the_next_record() -> None:
+    record = record_of(HORIZON + 3)
+    record.observed()
+    record.commanded(np.zeros(2))
+    assert record.observed() is not None
+
+
+def test_a_reset_ends_the_record() -> None:
+    record = record_of(2)
+    record.reset()
+    record.commanded(np.zeros(2))
+    assert record.observed() is None

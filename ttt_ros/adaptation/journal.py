@@ -1,0 +1,162 @@
+"""An append-only record of a run, readable after the process was killed at any point.
+
+One JSON object per line. The last key of each, ``crc32``, covers the bytes of the line before that key and, through its
+start value, all lines before, so that a changed, missing or inserted line is noticed. JSON has no NaN and no infinity:
+such figures are written as the strings "NaN", "Infinity" and "-Infinity", which ``float`` reads back.
+
+A line is handed to the kernel in one write: it survives the death of the process, while a loss of power may take the
+last seconds. Waiting for the disk after each window would hold up the updates.
+"""
+
+import json
+import math
+import os
+import threading
+import zlib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ttt_ros.adaptation.configuration import AdaptationConfig
+from ttt_ros.adaptation.report import WindowReport
+from ttt_ros.adaptation.versions import Version
+from ttt_ros.errors import JournalError
+
+FORMAT = 1
+_SEAL = b',"crc32":"'
+
+
+class Journal:
+    """Writes a journal; safe to use from several threads.
+
+    After a failed write it stays failed, because a line after a torn one would make the file unreadable.
+    """
+
+    def __init__(self, path: Path, *, configuration: AdaptationConfig, base_checksum: str, seed: int, package_version: str) -> None:
+        """Creates the file and writes what a replay must start from.
+
+        Raises:
+            JournalError: the file exists or cannot be written.
+        """
+        self._path = path
+        self._lock = threading.Lock()
+        self._crc = 0
+        self._failure = ""
+        self._closed = False
+        try:
+            self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o644)
+        except OSError as error:
+            raise JournalError(f"cannot create journal {path}: {error.strerror}; give a new file in a writable directory") from None
+        self._append(
+            {
+                "kind": "start",
+                "format": FORMAT,
+                "configuration": asdict(configuration),
+                "base_checksum": base_checksum,
+                "seed": seed,
+                "package_version": package_version,
+                "torch_version": torch.__version__,
+            }
+        )
+
+    def window(self, report: WindowReport) -> None:
+        """Records what became of a window. Raises JournalError if it cannot be written."""
+        self._append({"kind": "window", **asdict(report)})
+
+    def configuration(self, config: AdaptationConfig) -> None:
+        """Records a configuration that is in force from the next window on. Raises JournalError if it cannot be written."""
+        self._append({"kind": "configuration", "configuration": asdict(config)})
+
+    def reset(self, version: Version, *, epoch: int) -> None:
+        """Records a reset that began ``epoch``. Raises JournalError if it cannot be written."""
+        self._append({"kind": "reset", "epoch": epoch, "version": version.number, "checksum": version.checksum})
+
+    def rollback(self, version: Version, *, epoch: int) -> None:
+        """Records a rollback or restore to ``version`` that began ``epoch``. Raises JournalError if it cannot be written."""
+        self._append({"kind": "rollback", "epoch": epoch, "version": version.number, "checksum": version.checksum})
+
+    def close(self) -> None:
+        """Ends the journal; whatever is recorded afterwards raises JournalError."""
+        with self._lock:
+            if not self._closed:
+                self._closed = True
+                self._failure = self._failure or "it was closed"
+                os.close(self._file)
+
+    def _append(self, record: Mapping[str, Any]) -> None:
+        body = json.dumps(_spelled_out(record), separators=(",", ":"), allow_nan=False).encode()[:-1]
+        with self._lock:
+            if not self._failure:
+                crc = zlib.crc32(body, self._crc)
+                self._failure = _written(self._file, body + _SEAL + f'{crc:08x}"}}\n'.encode())
+                self._crc = crc
+            if self._failure:
+                raise JournalError(f"journal {self._path} cannot be written: {self._failure}; start a new run with a new journal")
+
+
+@dataclass(frozen=True, kw_only=True)
+class JournalContents:
+    """A journal as read back.
+
+    Attributes:
+        start: the first record: configuration, checksum of the base, seed, versions of package and torch.
+        records: all others, in order; ``kind`` says what each is.
+        torn: what is wrong with the last line, which was then left out; empty if nothing is.
+    """
+
+    start: Mapping[str, Any]
+    records: tuple[Mapping[str, Any], ...]
+    torn: str
+
+
+def read_journal(path: Path) -> JournalContents:
+    """Reads the journal at ``path``, leaving out a last line that was torn when its writer died.
+
+    Raises:
+        JournalError: the file cannot be read, has no sound first record or another format, or is damaged before its last line.
+    """
+    try:
+        lines = path.read_bytes().removesuffix(b"\n").split(b"\n")
+    except OSError as error:
+        raise JournalError(f"cannot read journal {path}: {error.strerror}") from None
+    records: list[Mapping[str, Any]] = []
+    torn = ""
+    crc = 0
+    for number, line in enumerate(lines, start=1):
+        body, _, seal = line.rpartition(_SEAL)
+        crc = zlib.crc32(body, crc)
+        if seal == f'{crc:08x}"}}'.encode():
+            records.append(json.loads(body + b"}"))
+        elif number == len(lines) and records:
+            torn = f"line {number} of {path} is incomplete and was left out: {len(line)} bytes"
+        else:
+            raise JournalError(f"line {number} of journal {path} is damaged; what follows it cannot be trusted")
+    start, *rest = records
+    if start.get("kind") != "start" or start.get("format") != FORMAT:
+        raise JournalError(
+            f"{path} is not a journal of format {FORMAT}; its first record is {start.get('kind')}, format {start.get('format')}"
+        )
+    return JournalContents(start=start, records=tuple(rest), torn=torn)
+
+
+def _written(file: int, line: bytes) -> str:
+    """Writes ``line`` at once; returns what went wrong, or nothing."""
+    try:
+        count = os.write(file, line)
+    except OSError as error:
+        return str(error.strerror)
+    return "" if count == len(line) else f"only {count} of {len(line)} bytes found room"
+
+
+def _spelled_out(value: Any) -> Any:
+    """``value`` with numbers that JSON lacks replaced by their names."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+    if isinstance(value, Mapping):
+        return {key: _spelled_out(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_spelled_out(item) for item in value]
+    return value

@@ -1,0 +1,219 @@
+"""The method on one page: one window in, at most one gradient step, one report out."""
+
+import time
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ttt_ros.adaptation import checks, steps
+from ttt_ros.adaptation.configuration import AdaptationConfig, check_live_change
+from ttt_ros.adaptation.gate import LossGate
+from ttt_ros.adaptation.objective import sample_errors
+from ttt_ros.adaptation.probes import Probes
+from ttt_ros.adaptation.report import WindowReport
+from ttt_ros.adaptation.versions import Version, VersionStore
+from ttt_ros.adaptation.window import Window, selected
+from ttt_ros.errors import AdaptationError
+from ttt_ros.policies.checksum import tensor_checksum
+from ttt_ros.policies.protocol import Policy
+from ttt_ros.policies.transition import FastWeights, Features, Transitions
+
+
+@dataclass
+class _Figures:
+    """What ``Learner.adapt`` found out about a window so far."""
+
+    trimmed: int | None = None
+    prediction_loss: float | None = None
+    loss_after: float | None = None
+    gradient_norm: float | None = None
+    update_norm: float = 0.0
+    action_deviation: float | None = None
+    withheld: bool = False
+
+
+class Learner:
+    """Adapts the fast weights of a version store, window by window.
+
+    What comes next depends on the windows alone: no clock, no random number and no order of threads enters, so the same
+    windows lead to the same checksums. The state is the store, the gate's history and the probes. One thread calls
+    ``adapt``; any other may reset the store or replace ``config`` meanwhile. After a reset the gate starts anew (see
+    LossGate); the probes stay, because they describe the base policy.
+    """
+
+    def __init__(self, policy: Policy, config: AdaptationConfig, store: VersionStore, *, probes: Features | None = None) -> None:
+        """Sets up adaptation of ``policy``; the probes are taken from the stream unless given.
+
+        Raises:
+            AdaptationError: the fast weights are not adaptable; the message says which and why.
+        """
+        base = store.base
+        _check_masters(base.weights)
+        self._policy = policy
+        self._config = config
+        self._store = store
+        self._modules = steps.parameters_by_module(base.weights, base.drift_per_module)
+        self._base_norms = steps.base_norms(base.weights, self._modules)
+        self._gate = LossGate(history=config.gate_history)
+        with torch.no_grad():
+            self._probes = Probes(policy, base.weights, size=config.probes, given=probes)
+        self._windows = 0
+
+    @property
+    def store(self) -> VersionStore:
+        """The versions that this learner starts from and commits to."""
+        return self._store
+
+    @property
+    def config(self) -> AdaptationConfig:
+        """In force from the next window on; a fixed field cannot change (ConfigurationError)."""
+        return self._config
+
+    @config.setter
+    def config(self, config: AdaptationConfig) -> None:
+        check_live_change(self._config, config)
+        self._config = config
+
+    @torch.no_grad()
+    def adapt(self, window: Window, *, epoch: int, permitted: bool = True) -> WindowReport:
+        """Takes one gradient step on ``window``, begun in ``epoch``, and commits it, or says in words why not.
+
+        Without being ``permitted`` to commit it does all the rest, so that the figures keep telling how the stream is.
+
+        Raises:
+            AdaptationError: called in inference mode, or the policy lacks a configured objective.
+        """
+        if torch.is_inference_mode_enabled():
+            raise AdaptationError("a gradient step is impossible in inference mode; call it under torch.no_grad instead")
+        started = time.perf_counter()
+        figures = _Figures()
+        try:
+            version = self._update(window, epoch, permitted, self._config, figures)
+        except checks.WindowRefusedError as refusal:
+            return self._report(window, epoch, figures, reason=str(refusal), duration=time.perf_counter() - started)
+        return self._report(window, epoch, figures, committed=version, duration=time.perf_counter() - started)
+
+    def refuse(self, window: Window, *, epoch: int, reason: str) -> WindowReport:
+        """Reports a window that was not adapted to, for a ``reason`` outside the method."""
+        return self._report(window, epoch, _Figures(), reason=reason, duration=0.0)
+
+    def _update(self, window: Window, epoch: int, permitted: bool, config: AdaptationConfig, figures: _Figures) -> Version:
+        """The method: score, trim, gate, gradient, clip, step, pull back, project, probe, commit."""
+        checks.epoch_lasts(epoch, now=self._store.epoch)
+        self._gate.begin(epoch)
+        base, current = self._store.base, self._store.current
+
+        with torch.enable_grad():
+            shadow = steps.shadow(current.weights)
+            errors = self._errors(window.transitions, shadow, config)
+            scored = _newest(errors.isfinite(), count=window.fresh)
+            figures.prediction_loss = _mean(errors[scored])
+
+            keep = steps.kept(errors.detach(), factor=config.trim_factor)
+            left = int(keep.sum())
+            figures.trimmed = len(keep) - left
+            checks.enough_samples(left, of=len(keep), minimum=config.minimum_samples)
+            if figures.trimmed:
+                # A mask on the errors would not do: a matrix product's backward turns a NaN sample of weight 0 into NaN.
+                errors = self._errors(selected(window.transitions, keep), shadow, config)
+            loss = errors.mean()
+
+        self._gate.check(float(loss), config)
+
+        gradient = steps.gradients(loss, shadow)
+        norm = steps.norm(gradient.values())
+        figures.gradient_norm = float(norm)
+        checks.gradient_finite_and_below(figures.gradient_norm, limit=config.gradient_limit)
+        gradient = steps.clipped(gradient, norm=norm, limit=config.clip_norm)
+
+        direction = steps.accumulated(current.momentum, gradient, factor=config.momentum)
+        weights: FastWeights = steps.stepped(current.weights, direction, learning_rate=config.learning_rate)
+        weights = steps.pulled_back(weights, base.weights, share=config.pull_back)
+        weights, drifts = self._bounded(weights, limit=config.drift_limit)
+
+        self._probes.offer(_last(window.transitions.features, keep))
+        figures.action_deviation = self._probes.deviation(weights)
+        checks.actions_near_base(figures.action_deviation, limit=config.probe_limit)
+
+        figures.withheld = not permitted
+        checks.commit_permitted(permitted)
+
+        figures.loss_after = _mean(self._errors(selected(window.transitions, scored), weights, config))
+        figures.update_norm = float(steps.norm(steps.offsets(weights, current.weights).values()))
+        version = Version(
+            number=self._store.next_number,
+            weights=weights,
+            momentum=direction if config.momentum else {},
+            checksum=tensor_checksum(weights),
+            drift_total=steps.total_drift(drifts, self._base_norms),
+            drift_per_module=drifts,
+        )
+        if not self._store.commit(version, epoch):
+            raise checks.WindowRefusedError(f"a reset or rollback ended epoch {epoch} during the step")
+        self._gate.accept(float(loss))
+        return version
+
+    def _errors(self, transitions: Transitions, weights: FastWeights, config: AdaptationConfig) -> Tensor:
+        return sample_errors(self._policy, transitions, weights, objectives=config.objectives)
+
+    def _bounded(self, weights: FastWeights, *, limit: float) -> tuple[FastWeights, dict[str, float]]:
+        """The weights moved into each module's ball around the base where they are outside, with the drift that results."""
+        base = self._store.base.weights
+        offsets = steps.offsets(weights, base)
+        drifts = steps.drifts(offsets, self._base_norms, self._modules)
+        figures = {module: float(drift) for module, drift in drifts.items()}
+        checks.weights_finite(figures)
+        if max(figures.values()) <= limit:
+            return weights, figures
+        # The drift after the projection follows from the drift before; measuring it again would cost as much as the step.
+        projected = steps.projected(base, offsets, drifts, self._modules, limit=limit)
+        return projected, {module: min(drift, limit) for module, drift in figures.items()}
+
+    def _report(
+        self, window: Window, epoch: int, figures: _Figures, *, duration: float, committed: Version | None = None, reason: str = ""
+    ) -> WindowReport:
+        self._windows += 1
+        version = committed or self._store.current
+        return WindowReport(
+            window_sequence=self._windows,
+            epoch=epoch,
+            stamps=window.stamps,
+            samples=len(window.transitions),
+            trimmed=figures.trimmed,
+            prediction_loss=figures.prediction_loss,
+            loss_after=figures.loss_after if committed else figures.prediction_loss,
+            gradient_norm=figures.gradient_norm,
+            update_norm=figures.update_norm if committed else 0.0,
+            action_deviation=figures.action_deviation,
+            committed=committed is not None,
+            withheld=figures.withheld,
+            reason=reason,
+            version=version.number,
+            checksum=version.checksum,
+            drift_total=version.drift_total,
+            drift_per_module=version.drift_per_module,
+            duration=duration,
+        )
+
+
+def _check_masters(weights: FastWeights) -> None:
+    for name, weight in weights.items():
+        if weight.dtype != torch.float32 or weight.is_inference():
+            kind = "an inference tensor" if weight.is_inference() else weight.dtype
+            raise AdaptationError(f"fast parameter '{name}' is {kind}; small steps need float32 copies made outside inference mode")
+
+
+def _newest(mask: Tensor, *, count: int) -> Tensor:
+    """``mask``, bool of shape (batch,), with all but its last ``count`` places cleared."""
+    return mask & (torch.arange(len(mask), device=mask.device) >= len(mask) - count)
+
+
+def _mean(errors: Tensor) -> float | None:
+    return float(errors.detach().mean()) if len(errors) else None
+
+
+def _last(features: Features, mask: Tensor) -> Features:
+    """The features of the last sample where ``mask`` is true, batch of 1."""
+    index = int(mask.nonzero()[-1])
+    return {name: feature[index : index + 1] for name, feature in features.items()}

@@ -1,0 +1,130 @@
+"""A version of the fast weights on disk, bound to the base that it was adapted from."""
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from ttt_ros.adaptation import steps
+from ttt_ros.adaptation.versions import Version
+from ttt_ros.errors import CheckpointError
+from ttt_ros.policies.checksum import tensor_checksum
+from ttt_ros.policies.transition import FastWeights
+
+_FORMAT = "ttt_ros fast weights 1"
+_WEIGHTS = "weights."
+_MOMENTUM = "momentum."
+
+
+def save(version: Version, path: Path, *, base_checksum: str) -> None:
+    """Writes ``version`` to a safetensors file, aside first and then renamed, so that ``path`` is never half a file.
+
+    Args:
+        base_checksum: ``Policy.checksum`` of the policy that was adapted.
+
+    Raises:
+        CheckpointError: the file cannot be written.
+    """
+    tensors = {_WEIGHTS + name: tensor.cpu().contiguous() for name, tensor in version.weights.items()}
+    tensors |= {_MOMENTUM + name: tensor.cpu().contiguous() for name, tensor in version.momentum.items()}
+    metadata = {
+        "format": _FORMAT,
+        "base_checksum": base_checksum,
+        "number": str(version.number),
+        "weights_checksum": version.checksum,
+        "momentum_checksum": tensor_checksum(version.momentum),
+    }
+    metadata["seal"] = _seal(metadata)
+    aside = path.with_name(f"{path.name}.partial")
+    try:
+        save_file(tensors, aside, metadata)
+        _flush(aside)
+        aside.replace(path)
+        _flush(path.parent)
+    except (OSError, SafetensorError) as error:
+        raise CheckpointError(f"cannot write snapshot {path}: {error}") from None
+
+
+def load(path: Path, *, base: Version, base_checksum: str, drift_limit: float) -> Version:
+    """Reads a version back; commit it to a store to put it in force.
+
+    Args:
+        base: version 0 of the store, which says what names, shapes and modules are right.
+        base_checksum: ``Policy.checksum`` of the policy that is to be adapted.
+        drift_limit: largest ||w - w0|| / ||w0|| of a module that is accepted.
+
+    Raises:
+        CheckpointError: the file is missing, damaged, altered, of another base or shape, not finite or too far from the base.
+    """
+    metadata, tensors = _read(path, device=next(iter(base.weights.values())).device)
+    if metadata.get("format") != _FORMAT:
+        raise CheckpointError(f"{path} is not a snapshot of fast weights: its format is {metadata.get('format')}, not '{_FORMAT}'")
+    weights, momentum = _part(tensors, _WEIGHTS), _part(tensors, _MOMENTUM)
+    if metadata.pop("seal", None) != _seal(metadata):
+        raise CheckpointError(f"snapshot {path} was altered: its description does not have the checksum that was written with it")
+    if (tensor_checksum(weights), tensor_checksum(momentum)) != (metadata["weights_checksum"], metadata["momentum_checksum"]):
+        raise CheckpointError(f"snapshot {path} was altered: its tensors do not have the checksums that were written with them")
+    if metadata["base_checksum"] != base_checksum:
+        raise CheckpointError(
+            f"snapshot {path} was adapted from base {metadata['base_checksum']:.12}, this policy is {base_checksum:.12}; "
+            "fast weights fit their own base only, so start without the snapshot"
+        )
+    _check_fit(path, weights, base.weights)
+    if momentum:
+        _check_fit(path, momentum, base.weights)
+    modules = steps.parameters_by_module(base.weights, base.drift_per_module)
+    norms = steps.base_norms(base.weights, modules)
+    drifts = {name: float(drift) for name, drift in steps.drifts(steps.offsets(weights, base.weights), norms, modules).items()}
+    if max(drifts.values()) > drift_limit:
+        raise CheckpointError(f"snapshot {path} is further from the base than drift_limit {drift_limit:.4g}: {drifts}; start without it")
+    return Version(
+        number=int(metadata["number"]),
+        weights=weights,
+        momentum=momentum,
+        checksum=metadata["weights_checksum"],
+        drift_total=steps.total_drift(drifts, norms),
+        drift_per_module=drifts,
+    )
+
+
+def _read(path: Path, *, device: torch.device) -> tuple[dict[str, str], dict[str, Tensor]]:
+    try:
+        with safe_open(path, framework="pt", device=str(device)) as file:
+            names = file.keys()
+            return dict(file.metadata() or {}), {name: file.get_tensor(name) for name in names}
+    except (OSError, SafetensorError) as error:
+        raise CheckpointError(f"cannot read snapshot {path}: {error}") from None
+
+
+def _part(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+
+
+def _check_fit(path: Path, tensors: FastWeights, base: FastWeights) -> None:
+    found = {name: (tuple(tensor.shape), tensor.dtype) for name, tensor in tensors.items()}
+    wanted = {name: (tuple(tensor.shape), tensor.dtype) for name, tensor in base.items()}
+    if found != wanted:
+        differing = sorted(name for name in found.keys() | wanted.keys() if found.get(name) != wanted.get(name))
+        raise CheckpointError(f"snapshot {path} does not fit the policy's fast weights; missing, unknown or of another shape: {differing}")
+    broken = [name for name, tensor in tensors.items() if not tensor.isfinite().all()]
+    if broken:
+        raise CheckpointError(f"snapshot {path} holds values that are not finite in {broken}")
+
+
+def _seal(metadata: Mapping[str, str]) -> str:
+    return hashlib.sha256(json.dumps(metadata, sort_keys=True).encode()).hexdigest()
+
+
+def _flush(path: Path) -> None:
+    """Waits until the file or directory at ``path`` is on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

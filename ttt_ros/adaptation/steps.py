@@ -1,0 +1,125 @@
+"""The steps of one update, each a pure function.
+
+None modifies its arguments. From ``kept`` to ``projected`` none reads a tensor's value into Python or branches on one, so the
+same functions can be differentiated through and vectorised where a policy is meta-trained with this very update.
+"""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TypeAlias
+
+import torch
+from torch import Tensor
+
+from ttt_ros.errors import AdaptationError
+from ttt_ros.policies.transition import FastWeights
+
+Modules: TypeAlias = Mapping[str, Sequence[str]]
+"""Names of the fast parameters by module."""
+
+
+def parameters_by_module(names: Iterable[str], modules: Iterable[str]) -> Modules:
+    """Sorts parameter names by the module that they belong to.
+
+    Raises:
+        AdaptationError: a parameter belongs to none or several of the modules, or a module has no parameter.
+    """
+    names = tuple(names)
+    grouped = {module: tuple(name for name in names if name.startswith(f"{module}.")) for module in modules}
+    for module, members in grouped.items():
+        if not members:
+            raise AdaptationError(f"module '{module}' has no fast parameter; check the pattern that selects them")
+    for name in names:
+        owners = [module for module, members in grouped.items() if name in members]
+        if len(owners) != 1:
+            raise AdaptationError(f"fast parameter '{name}' belongs to {len(owners)} fast modules {owners}; it must belong to one")
+    return grouped
+
+
+def kept(errors: Tensor, *, factor: float) -> Tensor:
+    """Which samples the trim keeps: finite, and at most ``factor`` times the median of the finite errors.
+
+    Args:
+        errors: shape (batch,), not negative.
+
+    Returns:
+        bool of shape (batch,).
+    """
+    # Of an even number nanmedian takes the lower one, so outliers in half of the window do not raise the limit.
+    median = torch.nanmedian(errors.where(errors.isfinite(), torch.nan))
+    return errors <= factor * median  # never true where either side is NaN
+
+
+def shadow(weights: FastWeights) -> dict[str, Tensor]:
+    """Leaves of a new graph that share the weights' memory: nothing is copied, because no step writes in place."""
+    return {name: weight.detach().requires_grad_() for name, weight in weights.items()}
+
+
+def gradients(loss: Tensor, weights: FastWeights) -> dict[str, Tensor]:
+    """Gradient of ``loss`` with respect to each of ``weights``; zeros where the loss does not depend on one."""
+    return dict(zip(weights, torch.autograd.grad(loss, tuple(weights.values()), materialize_grads=True), strict=True))
+
+
+def norm(tensors: Iterable[Tensor]) -> Tensor:
+    """Euclidean norm over all elements of all tensors, shape ()."""
+    length: Tensor = torch.linalg.vector_norm(torch.stack([torch.linalg.vector_norm(tensor) for tensor in tensors]))
+    return length
+
+
+def clipped(gradients: FastWeights, *, norm: Tensor, limit: float) -> dict[str, Tensor]:
+    """Shortens gradients of length ``norm`` to at most ``limit``, keeping their direction."""
+    scale = 1.0 / (norm / limit).clamp(min=1.0)
+    return {name: gradient * scale for name, gradient in gradients.items()}
+
+
+def accumulated(momentum: FastWeights, gradients: FastWeights, *, factor: float) -> FastWeights:
+    """The direction of a step: ``factor`` times the last direction plus the gradients (Polyak; as in torch.optim.SGD)."""
+    if factor == 0.0:
+        return gradients
+    return {name: gradient + factor * momentum[name] if name in momentum else gradient for name, gradient in gradients.items()}
+
+
+def stepped(weights: FastWeights, direction: FastWeights, *, learning_rate: float) -> dict[str, Tensor]:
+    """One step of gradient descent, on new tensors."""
+    return {name: torch.sub(weight, direction[name], alpha=learning_rate) for name, weight in weights.items()}
+
+
+def pulled_back(weights: FastWeights, base: FastWeights, *, share: float) -> dict[str, Tensor]:
+    """Moves the weights towards the base by ``share`` of the distance."""
+    return {name: torch.lerp(weight, base[name], share) for name, weight in weights.items()}
+
+
+def offsets(weights: FastWeights, base: FastWeights) -> dict[str, Tensor]:
+    """How far each weight is from ``base``, with its sign."""
+    return {name: weight - base[name] for name, weight in weights.items()}
+
+
+def drifts(offsets: FastWeights, base_norms: Mapping[str, float], modules: Modules) -> dict[str, Tensor]:
+    """Relative distance from the base of each module, ||w - w0|| / ||w0||, each of shape ()."""
+    return {module: norm([offsets[name] for name in names]) / base_norms[module] for module, names in modules.items()}
+
+
+def projected(
+    base: FastWeights, offsets: FastWeights, drifts: Mapping[str, Tensor], modules: Modules, *, limit: float
+) -> dict[str, Tensor]:
+    """The weights nearest to ``base`` plus ``offsets`` whose drift is at most ``limit`` in every module."""
+    scales = {module: 1.0 / (drifts[module] / limit).clamp(min=1.0) for module in modules}
+    return {name: torch.addcmul(base[name], offsets[name], scales[module]) for module, names in modules.items() for name in names}
+
+
+def base_norms(base: FastWeights, modules: Modules) -> dict[str, float]:
+    """Euclidean norm ||w0|| of each module.
+
+    Raises:
+        AdaptationError: a norm is zero or not finite, so that no drift relative to it exists.
+    """
+    norms = {module: float(norm([base[name] for name in names])) for module, names in modules.items()}
+    for module, length in norms.items():
+        if not 0.0 < length < math.inf:
+            raise AdaptationError(f"the base weights of module '{module}' have norm {length}; drift relative to it cannot be bounded")
+    return norms
+
+
+def total_drift(drifts: Mapping[str, float], base_norms: Mapping[str, float]) -> float:
+    """||w - w0|| / ||w0|| over all modules, from the figures of each."""
+    return math.hypot(*(drift * base_norms[module] for module, drift in drifts.items())) / math.hypot(*base_norms.values())

@@ -1,0 +1,55 @@
+"""What was commanded between two observations, for adaptation to learn from."""
+
+from collections import deque
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ttt_ros.control.schedule import Positions
+
+
+@dataclass(frozen=True, kw_only=True)
+class Executed:
+    """Commands between two observations.
+
+    Attributes:
+        positions: float32, (horizon, joints), radians, absolute; the last one repeated after ``steps``.
+        steps: how many were commanded, from 1 to horizon.
+    """
+
+    positions: Tensor
+    steps: int
+
+
+class ExecutedCommands:
+    """Records every commanded position and cuts the record at each observation."""
+
+    def __init__(self, *, horizon: int) -> None:
+        self._horizon = horizon
+        self.reset()
+
+    def reset(self) -> None:
+        """Forgets all; the next observation begins a record and ends none."""
+        self._commands: deque[Positions] = deque(maxlen=self._horizon + 1)
+        self._recording = False
+
+    def commanded(self, position: Positions) -> None:
+        """Takes the position (joints,) commanded in one control tick, a held one included."""
+        self._commands.append(position)
+
+    def observed(self) -> Executed | None:
+        """Cuts the record at an observation; call it before the command of the same tick.
+
+        Returns:
+            what was commanded since the observation before, or None if there was none, if nothing was commanded, or if more
+            than ``horizon`` steps were, which no transition can hold.
+        """
+        commands, recording = list(self._commands), self._recording
+        self._commands.clear()
+        self._recording = True
+        if not recording or not 1 <= len(commands) <= self._horizon:
+            return None
+        padded = commands + [commands[-1]] * (self._horizon - len(commands))
+        return Executed(positions=torch.from_numpy(np.stack(padded).astype(np.float32)), steps=len(commands))

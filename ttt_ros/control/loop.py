@@ -1,0 +1,265 @@
+"""The control loop of one robot: sensor readings in, one command a tick out, transitions to the adaptation on the side."""
+
+import time
+from collections.abc import Callable
+from concurrent.futures import Executor, Future
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ttt_ros.adaptation.versions import Version, VersionStore
+from ttt_ros.control.action_meaning import from_absolute, to_absolute
+from ttt_ros.control.executed import Executed, ExecutedCommands
+from ttt_ros.control.latency import LatencyWindow
+from ttt_ros.control.limits import JointLimits
+from ttt_ros.control.observation import Fault, ObservationAssembler
+from ttt_ros.control.orders import Order, Orders
+from ttt_ros.control.schedule import Chunk, ChunkSchedule, Positions, Refusal
+from ttt_ros.errors import ActionError
+from ttt_ros.policies.observation import Observation
+from ttt_ros.policies.protocol import Policy
+from ttt_ros.policies.transition import Features, Transitions
+from ttt_ros.safeguard.clock import NANOSECONDS
+from ttt_ros.safeguard.ladder import Mode
+
+_LATENCIES = 300
+"""Chunks over which latency percentiles are taken: a minute or two of motion."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Command:
+    """What one control tick decided.
+
+    Attributes:
+        positions: joint targets for this tick, float64 (joints,), rad; None: command nothing.
+        mode: in which it was decided.
+        reasons: why the mode is no better, in words.
+    """
+
+    positions: Positions | None
+    mode: Mode
+    reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Outcome:
+    """A transition on its way to the adaptation, with the observations that it lies between."""
+
+    before: Observation
+    after: Observation
+    transition: Transitions
+    permitted: bool
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Inference:
+    features: Features
+    actions: Tensor
+    duration: float
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Request:
+    """An inference under way; ``void`` once a reset has made its answer meaningless."""
+
+    sequence: int
+    observation: Observation
+    version: Version
+    executed: Executed | None
+    asked: int
+    answer: "Future[_Inference]"
+    void: bool = False
+
+
+class ControlLoop:
+    """Plays chunks at the control rate and asks for the next one while steps remain.
+
+    No decision reads a clock: every instant is an argument, nanoseconds of one clock. One thread calls it; inference runs in
+    ``executor``, which may be a thread or answer at once.
+    """
+
+    def __init__(
+        self,
+        *,
+        policy: Policy,
+        assembler: ObservationAssembler,
+        schedule: ChunkSchedule,
+        limits: JointLimits,
+        store: VersionStore,
+        executor: Executor,
+        on_chunk: Callable[[Chunk], None],
+        on_outcome: Callable[[Outcome], None],
+        max_inference_time: float,
+    ) -> None:
+        """Wires the parts together.
+
+        Args:
+            on_chunk: called in ``tick`` with every chunk that was scheduled.
+            on_outcome: called in ``tick`` with every completed transition.
+            max_inference_time: seconds after which an inference that has not answered is a fault.
+        """
+        specification = policy.specification
+        self.orders = Orders()
+        self.latencies = LatencyWindow(size=_LATENCIES, period=specification.period, deadline=specification.horizon * specification.period)
+        self._specification = specification
+        self._policy = policy
+        self._assembler = assembler
+        self._schedule = schedule
+        self._limits = limits
+        self._store = store
+        self._executor = executor
+        self._on_chunk = on_chunk
+        self._on_outcome = on_outcome
+        self._max_inference_time = max_inference_time
+        self._executed = ExecutedCommands(horizon=specification.horizon)
+        self._ordered = Mode.BASE
+        self._request: _Request | None = None
+        self._previous: tuple[Observation, Features] | None = None
+        self._last: Positions | None = None
+        self._instruction = ""
+        self._refusal = ""
+        self._restart()
+
+    def tick(self, now: int) -> Command:
+        """Decides what to command at ``now``."""
+        order = self.orders.in_force(now)
+        self._withdraw_distrusted(order)
+        if self._store.epoch != self._epoch:
+            self._restart()
+        observation = self._assembler.assemble(now)
+        fault = self._take_answer(order, now)
+        if order.mode >= Mode.HOLD:
+            return self._stand(order.mode, order.reasons)
+        if isinstance(observation, Fault):
+            return self._stand(Mode.HOLD, (observation.reason, *order.reasons))
+        if fault:
+            return self._stand(Mode.HOLD, (fault, *order.reasons))
+        self._ask(observation, order.mode, now)
+        return self._play(order)
+
+    def _withdraw_distrusted(self, order: Order) -> None:
+        """Takes back, once, the versions that a lower mode does not trust: in frozen the newest ones, in base all."""
+        if order.mode == self._ordered:
+            return
+        if self._ordered < order.mode <= Mode.BASE:
+            trusted = order.trusted_version if order.mode == Mode.FROZEN else 0
+            if self._store.current.number > trusted:
+                self._store.restore(trusted)
+        self._ordered = order.mode
+
+    def _restart(self) -> None:
+        """Voids everything that was begun: the next chunk starts from a new observation and where the robot stands."""
+        self._epoch = self._store.epoch
+        if self._request is not None:
+            self._request = replace(self._request, void=True)
+        self._previous = None
+        self._executed.reset()
+        self._schedule.reset(epoch=self._epoch, position=self._last)
+
+    def _stand(self, mode: Mode, reasons: tuple[str, ...]) -> Command:
+        """Keeps the position, or in mode stop commands nothing and forgets it, since the robot may be moved by hand then."""
+        if mode == Mode.STOP:
+            self._last = None
+        self._restart()
+        return Command(positions=self._last, mode=mode, reasons=reasons)
+
+    def _take_answer(self, order: Order, now: int) -> str:
+        """Schedules the chunk of an inference that has answered; returns what is wrong with it, or nothing."""
+        request = self._request
+        if request is None:
+            return ""
+        if not request.answer.done():
+            waited = (now - request.asked) / NANOSECONDS
+            if waited > self._max_inference_time:
+                return f"inference has not answered for {waited:.2f} s (limit {self._max_inference_time:g} s); is the device overloaded?"
+            return ""
+        self._request = None
+        error = request.answer.exception()
+        if error is not None:
+            self._schedule.withdraw_request()
+            return f"inference failed with {type(error).__name__}: {error}"
+        if request.void or request.observation.instruction != self._instruction:
+            self._schedule.withdraw_request()
+            return ""
+        inference = request.answer.result()
+        self._schedule_chunk(request, inference, now)
+        self._complete_transition(request, inference, order)
+        return ""
+
+    def _schedule_chunk(self, request: _Request, inference: _Inference, now: int) -> None:
+        observed = request.observation.joint_positions.double().numpy()
+        current = observed if self._last is None else self._last
+        self.latencies.add((now - request.observation.stamp) / NANOSECONDS)
+        try:
+            chunk = Chunk(
+                sequence=request.sequence,
+                epoch=self._epoch,
+                stamp=request.observation.stamp,
+                positions=to_absolute(inference.actions[0].numpy(), observed=observed, meaning=self._specification.action_meaning),
+                period=self._specification.period,
+                version=request.version.number,
+                checksum=request.version.checksum,
+                inference_time=inference.duration,
+            )
+            seam = self._schedule.accept(
+                chunk, now, check=lambda positions: self._limits.check_chunk(positions, current=current, period=chunk.period)
+            )
+        except ActionError as error:
+            self._schedule.withdraw_request()
+            self._refusal = str(error)
+            return
+        self._refusal = seam.reason if isinstance(seam, Refusal) else ""
+        if not isinstance(seam, Refusal):
+            self._on_chunk(chunk)
+
+    def _complete_transition(self, request: _Request, inference: _Inference, order: Order) -> None:
+        if self._previous is not None and request.executed is not None:
+            before, features = self._previous
+            executed = from_absolute(
+                request.executed.positions.numpy(), observed=before.joint_positions.numpy(), meaning=self._specification.action_meaning
+            )
+            transition = Transitions(
+                features=features,
+                executed=torch.from_numpy(executed.astype(np.float32))[None],
+                steps=torch.tensor([request.executed.steps]),
+                next_features=inference.features,
+            )
+            permitted = order.permit and order.mode == Mode.ADAPTING
+            self._on_outcome(Outcome(before=before, after=request.observation, transition=transition, permitted=permitted))
+        self._previous = (request.observation, inference.features)
+
+    def _ask(self, observation: Observation, mode: Mode, now: int) -> None:
+        if self._request is not None:
+            return
+        if not self._schedule.needs_next and observation.instruction == self._instruction:
+            return
+        version = self._store.base if mode == Mode.BASE else self._store.current
+        self._instruction = observation.instruction
+        self._request = _Request(
+            sequence=self._schedule.request(),
+            observation=observation,
+            version=version,
+            executed=self._executed.observed(),
+            asked=now,
+            answer=self._executor.submit(self._infer, observation, version),
+        )
+
+    @torch.no_grad()
+    def _infer(self, observation: Observation, version: Version) -> _Inference:
+        started = time.perf_counter()
+        features = self._policy.encode(observation)
+        actions = self._policy.act(features, version.weights)
+        return _Inference(features=features, actions=actions.cpu(), duration=time.perf_counter() - started)
+
+    def _play(self, order: Order) -> Command:
+        step = self._schedule.next()
+        if step is None:
+            if self._refusal:
+                return Command(positions=self._last, mode=Mode.HOLD, reasons=(self._refusal, *order.reasons))
+        else:
+            self._last = step.position
+        if self._last is not None:
+            self._executed.commanded(self._last)
+        return Command(positions=self._last, mode=order.mode, reasons=order.reasons)

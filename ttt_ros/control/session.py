@@ -1,0 +1,180 @@
+"""A policy, its control loop and its adaptation, put together for one robot."""
+
+from collections.abc import Callable
+from concurrent.futures import Executor, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+
+import ttt_ros
+from ttt_ros.adaptation import snapshot
+from ttt_ros.adaptation.configuration import AdaptationConfig
+from ttt_ros.adaptation.journal import Journal
+from ttt_ros.adaptation.learner import Learner
+from ttt_ros.adaptation.report import WindowReport
+from ttt_ros.adaptation.thread import AdaptationThread
+from ttt_ros.adaptation.versions import Version, VersionStore
+from ttt_ros.adaptation.window import TransitionWindow
+from ttt_ros.control.limits import JointLimitsConfig
+from ttt_ros.control.loop import ControlLoop, Outcome
+from ttt_ros.control.observation import ObservationAssembler
+from ttt_ros.control.schedule import Chunk, ChunkSchedule
+from ttt_ros.errors import JournalError
+from ttt_ros.policies.protocol import Policy
+
+STOP_TIMEOUT = 0.5  # s that the adaptation thread gets to finish a window; a node must end within one second
+
+
+@dataclass(frozen=True, kw_only=True)
+class SessionConfig:
+    """What a session is built from, besides the policy.
+
+    Attributes:
+        limits: of the robot's joints.
+        adaptation: how the fast weights adapt.
+        tolerance: seconds by which sensor streams may differ from each other.
+        max_camera_age: seconds; an older frame leads to hold.
+        max_joint_age: seconds; an older joint state leads to hold.
+        request_at: the next chunk is asked for once no more control steps than this remain.
+        blend_steps: control steps that a seam is spread over.
+        max_inference_time: seconds after which an inference that has not answered leads to hold.
+        seed: written to the journal; nothing in a session draws random numbers.
+    """
+
+    limits: JointLimitsConfig
+    adaptation: AdaptationConfig
+    tolerance: float = 0.05
+    max_camera_age: float = 0.2
+    max_joint_age: float = 0.1
+    request_at: int = 8
+    blend_steps: int = 4
+    max_inference_time: float = 0.5
+    seed: int = 0
+
+
+class Session:
+    """One policy at work: ``loop`` and ``assembler`` are fed by the caller, the rest runs by itself."""
+
+    def __init__(
+        self,
+        policy: Policy,
+        config: SessionConfig,
+        *,
+        on_chunk: Callable[[Chunk], None],
+        on_report: Callable[[WindowReport], None],
+        journal: Path | None = None,
+        initial_weights: Path | None = None,
+    ) -> None:
+        """Builds everything and starts the adaptation thread.
+
+        Args:
+            on_chunk: called in ``loop.tick`` with every scheduled chunk.
+            on_report: called in the adaptation thread after every window.
+            journal: file to record the adaptation in; must not exist.
+            initial_weights: snapshot of fast weights to begin with instead of the base.
+
+        Raises:
+            AdaptationError, CheckpointError, ConfigurationError, JournalError, SpecificationError: something does not fit.
+        """
+        specification = policy.specification
+        self.policy = policy
+        self.enabled = True
+        self._initial_weights = initial_weights
+        self.store = VersionStore(policy.base_fast_weights(), modules=policy.fast_modules(), size=config.adaptation.versions)
+        self._drift_limit = config.adaptation.drift_limit
+        self._commit_initial_weights()
+        self.learner = Learner(policy, config.adaptation, self.store)
+        self._journal = _opened(journal, policy, config)
+        self.adaptation = AdaptationThread(self.learner, on_report, journal=self._journal)
+        self._window = TransitionWindow(size=config.adaptation.window, minimum=config.adaptation.minimum_samples)
+        self._window_epoch = self.store.epoch
+        self._executor: Executor = ThreadPoolExecutor(1, "inference", initializer=torch.set_num_threads, initargs=(1,))
+        self.assembler = ObservationAssembler(
+            specification, tolerance=config.tolerance, max_camera_age=config.max_camera_age, max_joint_age=config.max_joint_age
+        )
+        self.schedule = ChunkSchedule(horizon=specification.horizon, request_at=config.request_at, blend_steps=config.blend_steps)
+        self.loop = ControlLoop(
+            policy=policy,
+            assembler=self.assembler,
+            schedule=self.schedule,
+            limits=config.limits.select(specification.joint_names),
+            store=self.store,
+            executor=self._executor,
+            on_chunk=on_chunk,
+            on_outcome=self._learn_from,
+            max_inference_time=config.max_inference_time,
+        )
+        self.adaptation.start()
+
+    def reset(self) -> Version:
+        """Ends the episode: back to the base, or to the initial weights where they were given."""
+        version = self.store.reset()
+        self._record(lambda journal: journal.reset(version, epoch=self.store.epoch))
+        self._commit_initial_weights()
+        return self.store.current
+
+    def rollback(self) -> Version:
+        """Takes the newest version back; the one before it acts from the next chunk on."""
+        version = self.store.rollback()
+        self._record(lambda journal: journal.rollback(version, epoch=self.store.epoch))
+        return version
+
+    def save(self, path: Path) -> Version:
+        """Writes the fast weights in force to ``path``.
+
+        Raises:
+            CheckpointError: the file cannot be written.
+        """
+        version = self.store.current
+        snapshot.save(version, path, base_checksum=self.policy.checksum)
+        return version
+
+    def reconfigure(self, config: AdaptationConfig) -> None:
+        """Puts ``config`` in force from the next window on.
+
+        Raises:
+            ConfigurationError: it changes what is fixed while adaptation runs.
+        """
+        self.learner.config = config
+        self._record(lambda journal: journal.configuration(config))
+
+    def close(self) -> bool:
+        """Ends both threads and the journal; says whether the adaptation thread has ended in time."""
+        self._executor.shutdown(wait=False, cancel_futures=True)
+        ended = self.adaptation.stop(timeout=STOP_TIMEOUT)
+        if self._journal is not None:
+            self._journal.close()
+        return ended
+
+    def _learn_from(self, outcome: Outcome) -> None:
+        if self._window_epoch != self.store.epoch:
+            self._window.reset()
+            self._window_epoch = self.store.epoch
+        window = self._window.push(outcome.transition, stamp=outcome.before.stamp)
+        if window is not None:
+            self.adaptation.submit(window, epoch=self._window_epoch, permitted=outcome.permitted and self.enabled)
+
+    def _commit_initial_weights(self) -> None:
+        if self._initial_weights is not None:
+            version = snapshot.load(
+                self._initial_weights, base=self.store.base, base_checksum=self.policy.checksum, drift_limit=self._drift_limit
+            )
+            self.store.commit(replace(version, number=self.store.next_number), self.store.epoch)
+
+    def _record(self, write: Callable[[Journal], None]) -> None:
+        """Writes to the journal, if there is one. A failed journal refuses all further commits itself, so nothing is raised here."""
+        if self._journal is None:
+            return
+        try:
+            write(self._journal)
+        except JournalError:
+            return
+
+
+def _opened(path: Path | None, policy: Policy, config: SessionConfig) -> Journal | None:
+    if path is None:
+        return None
+    return Journal(
+        path, configuration=config.adaptation, base_checksum=policy.checksum, seed=config.seed, package_version=ttt_ros.__version__
+    )

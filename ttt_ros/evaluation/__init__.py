@@ -1,0 +1,1 @@
+"""Recording runs as bags, judging them by fixed checks, and reporting them with plots."""

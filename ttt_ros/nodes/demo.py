@@ -1,0 +1,230 @@
+"""The demonstration: the frozen and the adapting policy in closed loop over DDS, each node in a process of its own."""
+
+import os
+import platform
+import shutil
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import rclpy
+import torch
+from ament_index_python.packages import get_package_share_directory
+from rclpy.executors import SingleThreadedExecutor
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from ttt_ros.adaptation.configuration import AdaptationConfig
+from ttt_ros.errors import TttRosError
+from ttt_ros.evaluation import run_record
+from ttt_ros.evaluation.demo_report import DemoReport, Environment, Limits, judged
+from ttt_ros.evaluation.report import write_report
+from ttt_ros.nodes.bring_up import BringUpError, bring_up
+from ttt_ros.nodes.director import Director, goals
+from ttt_ros.nodes.policy_parameters import SHIPPED_POLICY
+from ttt_ros.nodes.processes import NodeProcess
+from ttt_ros.policies.checkpoint import read_header
+from ttt_ros.simulation.tasks import TASKS, Skill
+
+BRING_UP_TIMEOUT = 60.0  # s; a cold start imports torch from disk
+SETTLE_TIME = 1.0  # s after the last goal, so that the last window is reported
+GOAL_TIME = 4.0  # s until a goal is given up
+CAMERAS = ("scene", "wrist")
+
+ARMS: tuple[run_record.Arm, ...] = ("frozen", "adapting")
+
+
+@dataclass(frozen=True, kw_only=True)
+class DemoConfig:
+    """What is shown.
+
+    Attributes:
+        duration: seconds of closed loop for each arm; the shift comes in at half of it.
+        seed: of scene and goals, the same for both arms.
+        shift: shift parameters of the simulation node that come in.
+        shift_description: the same in words.
+    """
+
+    duration: float = 60.0
+    seed: int = 3
+    shift: tuple[tuple[str, object], ...] = (("light", 0.6), ("colour_cast", [1.2, 1.0, 0.8]), ("encoder_offset", [0.06, 0.04, 0.0, 0.0, 0.0, 0.0]))
+    shift_description: str = "darker and warmer light; encoders of the first two joints off by 0.06 and 0.04 rad"
+
+
+def run_demo(config: DemoConfig, out: Path, console: Console) -> DemoReport:
+    """Runs both arms and writes report, bag and logs into ``out``; an earlier demonstration there is moved aside.
+
+    Raises:
+        TttRosError: the report cannot be written. A run that fails is not an error but a failed check.
+    """
+    _make_room(out)
+    runs = []
+    for arm in ARMS:
+        with ExitStack() as stack:
+            rclpy.init()
+            stack.callback(rclpy.try_shutdown)
+            runs.append(_Run(config, arm, out, console).record())
+    report = judged(arms=runs, limits=_limits(), environment=_environment())
+    write_report(report, out)
+    return report
+
+
+class _Run:
+    """One arm: starts the processes, leads the run, ends the processes, and writes down what happened."""
+
+    def __init__(self, config: DemoConfig, arm: run_record.Arm, out: Path, console: Console) -> None:
+        share = Path(get_package_share_directory("ttt_ros"), "config")
+        logs = out / "logs" / arm
+        self._config, self._arm, self._out, self._console = config, arm, out, console
+        self._period = read_header(SHIPPED_POLICY).specification.period
+        self._processes = {
+            "simulation": NodeProcess(
+                executable="simulation_node",
+                log=logs / "simulation.log",
+                parameter_file=share / "simulation_node.yaml",
+                parameters={"seed": config.seed},
+                use_sim_time=False,
+            ),
+            "safeguard": NodeProcess(executable="safeguard_node", log=logs / "safeguard.log", parameter_file=share / "safeguard_node.yaml"),
+            "policy": NodeProcess(
+                executable="policy_node",
+                log=logs / "policy.log",
+                parameter_file=share / "policy_node.yaml",
+                parameters={"adaptation.enabled": arm == "adapting", "adaptation.journal": out / "logs" / arm / "journal.jsonl"},
+            ),
+            "recorder": NodeProcess(
+                executable="recorder_node",
+                log=logs / "recorder.log",
+                parameters={"path": out / ("bag" if arm == "adapting" else "bag_frozen")},
+            ),
+        }
+        self._came_up: dict[str, bool] = dict.fromkeys(self._processes, False)
+        self._pictures: list[run_record.Picture] = []
+        self._shift: run_record.Shift | None = None
+        self._duration = 0.0
+
+    def record(self) -> run_record.RunRecord:
+        """Runs the arm; whatever goes wrong is told and shows in the record."""
+        executor = SingleThreadedExecutor()
+        director = Director(executor, period=self._period)
+        try:
+            for process in self._processes.values():
+                process.start()
+            self._bring_up(director, executor)
+            self._lead(director)
+        except (TttRosError, KeyboardInterrupt) as error:
+            self._console.print(f"[red]{self._arm}: {error or 'interrupted'}[/red]")
+        finally:
+            exit_codes = {name: process.stop() for name, process in self._processes.items()}
+            executor.shutdown()
+            director.destroy_node()
+        return self._written_down(director, exit_codes)
+
+    def _bring_up(self, director: Director, executor: SingleThreadedExecutor) -> None:
+        with self._console.status(f"{self._arm}: starting {', '.join(self._processes)}"):
+            director.frames(CAMERAS, timeout=BRING_UP_TIMEOUT)
+            self._came_up["simulation"] = True
+            for name in ("safeguard", "policy"):
+                bring_up(director, executor, name, timeout=BRING_UP_TIMEOUT)
+                self._came_up[name] = True
+            director.wait_for_node("recorder", timeout=BRING_UP_TIMEOUT)
+            self._came_up["recorder"] = True
+
+    def _lead(self, director: Director) -> None:
+        config = self._config
+        touches = [task.instruction for task in TASKS if task.skill is Skill.TOUCH]
+        sequence = goals(touches, seed=config.seed)
+        columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn(), TextColumn("{task.fields[state]}"))
+        with Progress(*columns, console=self._console) as progress:
+            task = progress.add_task(f"{self._arm:8}", total=config.duration, state="")
+            director.begin()
+            self._photograph(director, "before the shift")
+            while director.elapsed < config.duration:
+                if self._shift is None and director.elapsed >= config.duration / 2:
+                    self._bring_shift_in(director)
+                director.pursue(
+                    next(sequence),
+                    until=min(director.elapsed + GOAL_TIME, config.duration),
+                    on_spin=lambda: progress.update(task, completed=min(director.elapsed, config.duration), state=self._state(director)),
+                )
+                self._require_alive()
+            self._duration = director.elapsed
+            director.settle(SETTLE_TIME)
+
+    def _bring_shift_in(self, director: Director) -> None:
+        config = self._config
+        director.shift(dict(config.shift), timeout=BRING_UP_TIMEOUT)
+        self._shift = run_record.Shift(
+            name=", ".join(name for name, _ in config.shift), description=config.shift_description, start=director.elapsed
+        )
+        director.settle(0.2)
+        self._photograph(director, "after the shift")
+
+    def _photograph(self, director: Director, moment: str) -> None:
+        folder = Path("pictures", self._arm)
+        (self._out / folder).mkdir(parents=True, exist_ok=True)
+        for camera, frame in director.frames(CAMERAS, timeout=BRING_UP_TIMEOUT).items():
+            path = folder / f"{camera}_{moment.replace(' ', '_')}.png"
+            rgb = np.frombuffer(frame.data, dtype=np.uint8).reshape(frame.height, frame.width, 3)
+            cv2.imwrite(str(self._out / path), cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR))
+            self._pictures.append(run_record.Picture(camera=camera, moment=moment, path=str(path)))
+
+    def _require_alive(self) -> None:
+        dead = [f"{name} (exit code {process.exit_code})" for name, process in self._processes.items() if process.exit_code is not None]
+        if dead:
+            raise BringUpError(f"{', '.join(dead)} ended during the run; see {self._out / 'logs' / self._arm}")
+
+    def _state(self, director: Director) -> str:
+        reached = sum(goal.succeeded for goal in director.goals)
+        loss = next((f"{each.prediction_loss:.3f}" for each in reversed(director.windows) if each.prediction_loss is not None), "-")
+        version = director.windows[-1].version if director.windows else 0
+        shifted = "shifted" if self._shift else "clean"
+        return f"{shifted:7}  mode {director.mode:8}  goals {reached}/{len(director.goals)}  prediction loss {loss}  version {version}"
+
+    def _written_down(self, director: Director, exit_codes: dict[str, int]) -> run_record.RunRecord:
+        return run_record.RunRecord(
+            arm=self._arm,
+            seed=self._config.seed,
+            duration=self._duration,
+            shift=self._shift,
+            goals=tuple(director.goals),
+            control=director.control(),
+            chunks=tuple(director.chunks),
+            underruns=director.underruns,
+            chunks_executed=max(0, len(director.chunks) - 1),
+            updates_due=director.updates_due,
+            windows_attempted=len(director.windows),
+            windows=tuple(director.windows),
+            modes=tuple(director.modes),
+            nodes=tuple(
+                run_record.Node(name=name, came_up=self._came_up[name], exit_code=code, shut_down_cleanly=self._came_up[name] and code == 0)
+                for name, code in exit_codes.items()
+            ),
+            pictures=tuple(self._pictures),
+        )
+
+
+def _make_room(out: Path) -> None:
+    """Moves an earlier demonstration aside, in place of the one before it."""
+    if not out.exists():
+        return
+    previous = out.with_name(f"{out.name}.previous")
+    if previous.exists():
+        shutil.rmtree(previous)
+    out.rename(previous)
+
+
+def _limits() -> Limits:
+    adaptation = AdaptationConfig()
+    return Limits(gradient_clip=adaptation.clip_norm, gradient_norm=adaptation.gradient_limit, drift=adaptation.drift_limit)
+
+
+def _environment() -> Environment:
+    return Environment(
+        python=platform.python_version(),
+        torch=torch.__version__,
+        ros_distribution=os.environ.get("ROS_DISTRO", "unknown"),
+        cores=os.cpu_count() or 1,
+    )

@@ -1,0 +1,117 @@
+"""What the policy node says on /diagnostics: inputs, control and adaptation."""
+
+import time
+from collections.abc import Mapping
+
+from diagnostic_msgs.msg import DiagnosticStatus
+from rclpy.node import Node
+
+from ttt_ros.adaptation.report import WindowReport
+from ttt_ros.control.loop import Command
+from ttt_ros.control.session import Session
+from ttt_ros.control.streams import StreamHealth
+from ttt_ros.nodes import diagnostics
+from ttt_ros.nodes.mode_log import in_words
+from ttt_ros.nodes.policy_parameters import CameraParameters
+from ttt_ros.nodes.tick_monitor import TickMonitor
+from ttt_ros.safeguard.ladder import Mode
+
+FAR_BELOW = 0.5
+"""Share of its nominal rate below which a camera is reported: the default transport delivers far less, a busy machine rather more."""
+
+_TRANSPORT_HINT = (
+    "the transport may be dropping raw images; set FASTDDS_BUILTIN_TRANSPORTS to LARGE_DATA with a max_msg_size above one image"
+    " on both sides, or use compressed images"
+)
+
+
+class PolicyDiagnostics:
+    """Collects what the node sees and turns it into statuses once a second."""
+
+    def __init__(self, node: Node, session: Session, cameras: Mapping[str, CameraParameters]) -> None:
+        self._node = node
+        self._session = session
+        self._cameras = cameras
+        self._refusals: dict[str, int] = {}
+        self._command: Command | None = None
+        self._report: WindowReport | None = None
+        self.start()
+
+    def start(self) -> None:
+        """Forgets the ticks of an earlier activation."""
+        self._ticks = TickMonitor(self._session.policy.specification.period)
+
+    def ticked(self) -> None:
+        """Notes a control tick."""
+        self._ticks.tick(self._node.get_clock().now().nanoseconds)
+
+    def commanded(self, command: Command) -> None:
+        """Notes what the tick decided."""
+        self._command = command
+
+    def reported(self, report: WindowReport) -> None:
+        """Notes what became of a window."""
+        self._report = report
+
+    def refused(self, reason: str) -> None:
+        """Counts an input that was refused; only the latest hundred kinds are told apart."""
+        if reason in self._refusals or len(self._refusals) < 100:
+            self._refusals[reason] = self._refusals.get(reason, 0) + 1
+
+    def statuses(self) -> list[DiagnosticStatus]:
+        """One status each for the inputs, the control and the adaptation."""
+        now = self._node.get_clock().now().nanoseconds
+        return [*(self._input(health) for health in self._session.assembler.health(now)), self._control(), self._adaptation()]
+
+    def _input(self, health: StreamHealth) -> DiagnosticStatus:
+        level, message = DiagnosticStatus.OK, "receiving"
+        camera = self._cameras.get(health.name)
+        if health.age is None:
+            level, message = DiagnosticStatus.ERROR, "nothing received; check the publisher and the topic name"
+        elif camera is not None and health.rate is not None and health.rate < FAR_BELOW * camera.rate:
+            level, message = DiagnosticStatus.WARN, f"{health.rate:.1f} Hz, nominal {camera.rate:g} Hz: {_TRANSPORT_HINT}"
+        values: dict[str, object] = {"age [s]": health.age, "rate [Hz]": health.rate, "received": health.received}
+        values |= {f"dropped: {reason}": count for reason, count in health.dropped.items()}
+        refusals = {reason: count for reason, count in self._refusals.items() if health.name in reason}
+        values |= {f"refused: {reason}": count for reason, count in refusals.items()}
+        if refusals and level == DiagnosticStatus.OK:
+            level, message = DiagnosticStatus.WARN, next(reversed(refusals))
+        return diagnostics.status(self._node, f"input {health.name}", level, message, values)
+
+    def _control(self) -> DiagnosticStatus:
+        command = self._command
+        values: dict[str, object] = {"ticks": self._ticks.met, "deadline misses": self._ticks.missed}
+        values |= {f"chunks: {kind}": count for kind, count in sorted(self._session.schedule.counts.items())}
+        latency = self._session.loop.latencies.summary()
+        if latency is not None:
+            values |= {
+                "latency p50 [s]": latency.p50,
+                "latency p99 [s]": latency.p99,
+                "latency p50 [steps]": latency.p50_steps,
+                "latency p99 [steps]": latency.p99_steps,
+            }
+        if command is None:
+            return diagnostics.status(self._node, "control", DiagnosticStatus.WARN, "no tick yet", values)
+        level = DiagnosticStatus.OK if command.mode == Mode.ADAPTING else DiagnosticStatus.WARN
+        level = DiagnosticStatus.ERROR if command.mode >= Mode.HOLD else level
+        return diagnostics.status(self._node, "control", level, in_words(command.mode, command.reasons), values)
+
+    def _adaptation(self) -> DiagnosticStatus:
+        adaptation, version = self._session.adaptation, self._session.store.current
+        busy = adaptation.busy_since
+        values: dict[str, object] = {
+            "thread alive": adaptation.alive,
+            "busy for [s]": 0.0 if busy is None else time.monotonic() - busy,
+            "windows waiting": 0 if self._report is None else self._report.queue_depth,
+            "windows dropped": 0 if self._report is None else self._report.dropped_windows,
+            "version": version.number,
+            "checksum": version.checksum,
+            "reset epoch": self._session.store.epoch,
+            "drift": version.drift_total,
+            "enabled": self._session.enabled,
+        }
+        if not adaptation.alive:
+            return diagnostics.status(self._node, "adaptation", DiagnosticStatus.ERROR, "the adaptation thread is dead; restart the node", values)
+        if adaptation.halted:
+            return diagnostics.status(self._node, "adaptation", DiagnosticStatus.ERROR, adaptation.halted, values)
+        return diagnostics.status(self._node, "adaptation", DiagnosticStatus.OK, "running", values)

@@ -1,0 +1,81 @@
+"""Between the types of the core and the messages that the policy node sends and receives."""
+
+from collections.abc import Sequence
+
+from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
+
+from ttt_ros.adaptation.report import WindowReport
+from ttt_ros.control.orders import Order
+from ttt_ros.control.schedule import Chunk, Positions
+from ttt_ros.msg import ActionChunk, AdaptationStatus, ModuleDrift, SafeguardState
+from ttt_ros.nodes.stamps import stamp
+from ttt_ros.safeguard.ladder import Mode
+
+NOT_COMPUTED = -1.0
+
+
+def chunk_message(chunk: Chunk, joint_names: Sequence[str]) -> ActionChunk:
+    """A scheduled chunk; its positions are absolute whatever the policy's own action meaning."""
+    message = ActionChunk(
+        sequence=chunk.sequence,
+        reset_epoch=chunk.epoch,
+        joint_names=list(joint_names),
+        horizon=len(chunk.positions),
+        period=chunk.period,
+        positions=chunk.positions.ravel(),
+        action_meaning=ActionChunk.ABSOLUTE,
+        weights_version=chunk.version,
+        weights_checksum=chunk.checksum,
+        inference_time=chunk.inference_time,
+    )
+    message.header.stamp = stamp(chunk.stamp)
+    return message
+
+
+def status_message(report: WindowReport) -> AdaptationStatus:
+    """The report on one window."""
+    message = AdaptationStatus(
+        window_sequence=report.window_sequence,
+        reset_epoch=report.epoch,
+        samples=report.samples,
+        samples_trimmed=report.trimmed or 0,
+        prediction_loss=_figure(report.prediction_loss),
+        loss_after=_figure(report.loss_after),
+        gradient_norm=_figure(report.gradient_norm),
+        update_norm=report.update_norm,
+        drift=report.drift_total,
+        module_drift=[ModuleDrift(module=module, relative=drift) for module, drift in report.drift_per_module.items()],
+        action_deviation=_figure(report.action_deviation),
+        committed=report.committed,
+        withheld=report.withheld,
+        reason=report.reason,
+        weights_version=report.version,
+        weights_checksum=report.checksum,
+        duration=report.duration,
+        queue_depth=report.queue_depth,
+        dropped_windows=report.dropped_windows,
+    )
+    message.header.stamp = stamp(report.stamps[-1])
+    return message
+
+
+def trajectory_message(positions: Positions, joint_names: Sequence[str], *, period: float) -> JointTrajectory:
+    """One waypoint to reach within ``period`` seconds; the stamp 0 makes a joint_trajectory_controller start at once."""
+    point = JointTrajectoryPoint(positions=positions.tolist())
+    point.time_from_start.sec, point.time_from_start.nanosec = divmod(round(period * 1e9), 1_000_000_000)
+    return JointTrajectory(joint_names=list(joint_names), points=[point])
+
+
+def order(message: SafeguardState) -> Order:
+    """The safeguard's state as the control loop obeys it."""
+    return Order(
+        mode=Mode(message.mode),
+        permit=message.permit,
+        validity=message.permit_validity,
+        trusted_version=message.trusted_version,
+        reasons=tuple(message.reasons),
+    )
+
+
+def _figure(value: float | None) -> float:
+    return NOT_COMPUTED if value is None else value

@@ -1,0 +1,1 @@
+"""The policy protocol, the built-in vision-language-action policy, adapters and checkpoints."""

@@ -1,0 +1,7 @@
+"""Instants are int nanoseconds of the caller's clock, durations float seconds; nothing below the nodes reads a clock."""
+
+NANOSECONDS = 1_000_000_000
+"""In one second."""
+
+CLOCK_JUMP = 1 * NANOSECONDS
+"""A clock that steps back further than this belongs to a simulation that was restarted; clock corrections are far smaller."""

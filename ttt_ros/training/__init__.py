@@ -1,0 +1,1 @@
+"""Scripted demonstrations, behaviour cloning and closed-loop rollouts of the built-in policy."""

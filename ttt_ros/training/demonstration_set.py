@@ -1,0 +1,126 @@
+"""Reading recorded demonstrations back, as pairs of frames."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import TypeAlias
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+
+from ttt_ros.errors import RecordingError
+from ttt_ros.policies.vocabulary import Vocabulary
+from ttt_ros.simulation.tasks import INSTRUCTIONS
+from ttt_ros.training.demonstrations import FRAME_INTERVAL, HORIZON
+
+Numbers: TypeAlias = NDArray[np.int64]
+
+_LONGEST_GAP = HORIZON // FRAME_INTERVAL
+"""Frames between the two of a pair, at most: what one chunk of executed commands spans."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FrameBatch:
+    """Frames of demonstrations.
+
+    Attributes:
+        images: uint8, shape (batch, cameras, height, width, 3).
+        positions: measured joint positions, float32, rad, shape (batch, joints).
+        words: word indices of the instructions, int64, shape (batch, words).
+        commands: the expert's next commands, float32, rad, shape (batch, horizon, joints).
+        executed: what was commanded instead, with noise; like ``commands``.
+        landmarks: x and y of the named cube and of the mark, float32, m, shape (batch, 4); privileged, for training alone.
+    """
+
+    images: Tensor
+    positions: Tensor
+    words: Tensor
+    commands: Tensor
+    executed: Tensor
+    landmarks: Tensor
+
+
+_FRAME_COLUMNS = tuple(field.name for field in fields(FrameBatch))
+
+
+@dataclass(frozen=True, kw_only=True)
+class PairBatch:
+    """Pairs of frames of one demonstration, ``steps`` control steps apart (int64, shape (batch,))."""
+
+    before: FrameBatch
+    after: FrameBatch
+    steps: Tensor
+
+    def frames(self) -> FrameBatch:
+        """All frames: those before, then those after."""
+        return FrameBatch(**{name: torch.cat([getattr(self.before, name), getattr(self.after, name)]) for name in _FRAME_COLUMNS})
+
+
+class DemonstrationSet:
+    """All frames of some shards; the files stay mapped, so that the images need not fit into memory at once."""
+
+    def __init__(self, paths: Sequence[Path], *, vocabulary: Vocabulary, instruction_length: int) -> None:
+        """Opens the shards at ``paths``.
+
+        Raises:
+            RecordingError: a shard cannot be read, or there is no frame at all.
+        """
+        self._shards = [_loaded(path) for path in paths]
+        self._words = torch.tensor([vocabulary.encode(text, length=instruction_length) for text in INSTRUCTIONS])
+        self._index = np.array([(shard, row) for shard, frames in enumerate(self._shards) for row in range(len(frames["goal"]))])
+        if len(self._index) == 0:
+            raise RecordingError(f"the {len(paths)} shards hold no frame; record more episodes")
+        goals = np.concatenate([frames["goal"].numpy() for frames in self._shards])
+        self._frames_left = _frames_left(goals)
+        self._with_successor = np.flatnonzero(self._frames_left)
+        if len(self._with_successor) == 0:
+            raise RecordingError("no demonstration has two frames; record more episodes")
+
+    def __len__(self) -> int:
+        """Number of frames."""
+        return len(self._index)
+
+    def column(self, name: str) -> Tensor:
+        """One small column of all frames: ``positions``, ``commands``, ``executed`` or ``landmarks``."""
+        return torch.cat([frames[name] for frames in self._shards])
+
+    def pairs(self, count: int, generator: np.random.Generator) -> PairBatch:
+        """Draws ``count`` pairs with a gap of one frame up to the horizon."""
+        first = generator.choice(self._with_successor, size=count)
+        gap = 1 + np.floor(generator.random(count) * np.minimum(self._frames_left[first], _LONGEST_GAP)).astype(np.int64)
+        steps = torch.from_numpy(gap * FRAME_INTERVAL)
+        return PairBatch(before=self._frames(first), after=self._frames(first + gap), steps=steps)
+
+    def _frames(self, numbers: Numbers) -> FrameBatch:
+        rows = [(self._shards[shard], row) for shard, row in self._index[numbers]]
+
+        def stacked(name: str) -> Tensor:
+            return torch.stack([frames[name][row] for frames, row in rows])
+
+        return FrameBatch(
+            images=stacked("images"),
+            positions=stacked("positions"),
+            words=self._words[stacked("instruction")],
+            commands=stacked("commands"),
+            executed=stacked("executed"),
+            landmarks=stacked("landmarks"),
+        )
+
+
+def _loaded(path: Path) -> Mapping[str, Tensor]:
+    try:
+        return load_file(path)
+    except (SafetensorError, OSError) as error:
+        raise RecordingError(f"the shard {path} cannot be read ({error}); delete it and record again") from None
+
+
+def _frames_left(goals: Numbers) -> Numbers:
+    """How many frames of the same goal follow each frame."""
+    own = np.arange(len(goals))
+    last: Numbers = np.append(np.flatnonzero(np.diff(goals)), len(goals) - 1)
+    left: Numbers = last[np.searchsorted(last, own)] - own
+    return left

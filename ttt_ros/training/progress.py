@@ -1,0 +1,15 @@
+"""The progress bar of long commands."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+
+@contextmanager
+def progress_bar(title: str, *, total: int, completed: int = 0) -> Iterator[Callable[[], None]]:
+    """Shows a bar with the time left; the value is a function that moves it by one."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
+    with Progress(*columns) as progress:
+        bar = progress.add_task(title, total=total, completed=completed)
+        yield lambda: progress.advance(bar)
