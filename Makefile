@@ -9,7 +9,7 @@ VENV := .venv/$(ROS_DISTRO)
 OTHER := $(if $(filter kilted,$(ROS_DISTRO)),jazzy,kilted)
 ENVIRONMENT := . tools/environment.sh &&
 
-.PHONY: demo test check bench build clean
+.PHONY: demo test test-ros check bench train build clean
 
 demo: build
 	$(ENVIRONMENT) ttt-ros demo --out out/demo
@@ -17,11 +17,17 @@ demo: build
 test: check
 	$(ENVIRONMENT) pytest
 
+test-ros: build
+	$(ENVIRONMENT) pytest -m ros
+
 check: build
 	$(ENVIRONMENT) ruff check . && ruff format --check . && mypy && lint-imports
 
 bench: build
 	$(ENVIRONMENT) ttt-ros bench --out out/bench
+
+train: build
+	$(ENVIRONMENT) ttt-ros train config/training.yaml --out out/training
 
 build: install/$(ROS_DISTRO)/.built
 

@@ -27,7 +27,7 @@ class SmallPolicy:
         joints = len(JOINT_NAMES)
 
         def random(rows: int, columns: int) -> Tensor:
-            return torch.randn(rows, columns, generator=generator) / rows**0.5
+            return torch.randn(rows, columns, generator=generator).div(rows**0.5)
 
         self._from_image = random(3 * IMAGE_SIDE * IMAGE_SIDE, WIDTH)
         self._from_joints = random(joints, WIDTH)
@@ -75,7 +75,7 @@ class SmallPolicy:
         return {"state": (image @ self._from_image + joints @ self._from_joints)[None], "joints": joints[None]}
 
     def act(self, features: Features, fast: FastWeights) -> Tensor:
-        return (self._adapted(features["state"], fast) @ self._to_actions).unflatten(1, (HORIZON, len(JOINT_NAMES)))
+        return (self._adapted(features["state"], fast) @ self._to_actions).view(-1, HORIZON, len(JOINT_NAMES))
 
     def reconstruct(self, transitions: Transitions, fast: FastWeights) -> dict[str, Reconstruction]:
         targets = {"features": transitions.next_features["state"], "proprioception": transitions.next_features["joints"]}

@@ -13,7 +13,7 @@ from small_policy import SmallPolicy, observation, stream
 from ttt_ros.adaptation.configuration import AdaptationConfig
 from ttt_ros.adaptation.learner import Learner
 from ttt_ros.adaptation.objective import sample_errors
-from ttt_ros.adaptation.steps import base_norms, drifts, offsets, parameters_by_module
+from ttt_ros.adaptation.steps import base_norms, drifts, parameters_by_module
 from ttt_ros.adaptation.versions import VersionStore
 from ttt_ros.adaptation.window import Window
 from ttt_ros.errors import AdaptationError, ConfigurationError
@@ -34,7 +34,7 @@ def test_version_0_is_the_base_policy_bit_for_bit():
     assert store.current is store.base
     assert equal_bits(store.base.weights, POLICY.base_fast_weights())
     features = POLICY.encode(observation())
-    assert POLICY.act(features, store.current.weights).equal((features["state"] @ POLICY._to_actions).unflatten(1, (4, 3)))
+    assert POLICY.act(features, store.current.weights).equal((features["state"] @ POLICY._to_actions).view(-1, 4, 3))
 
 
 def test_adapting_lowers_the_error_on_a_shifted_stream():
@@ -69,8 +69,8 @@ def test_the_report_tells_what_was_committed():
     assert (report.window_sequence, report.epoch, report.stamps, report.samples, report.trimmed) == (1, 0, window.stamps, 8, 0)
     assert (report.version, report.checksum) == (1, current.checksum)
     assert report.checksum == tensor_checksum(current.weights)
-    moved = offsets(current.weights, learner.store.base.weights)
-    assert report.update_norm == pytest.approx(math.sqrt(sum(float(tensor.square().sum()) for tensor in moved.values())))
+    base = learner.store.base.weights
+    assert report.update_norm == pytest.approx(math.sqrt(sum(float((current.weights[name] - base[name]).square().sum()) for name in base)))
     assert report.drift_per_module.keys() == set(POLICY.fast_modules())
     assert 0.0 < report.action_deviation < 0.25
     assert report.duration > 0.0
@@ -181,7 +181,7 @@ def test_no_version_ever_drifts_beyond_the_limit(rate, limit, momentum, seed):
     for window in windows(stream(POLICY, 14, seed=seed, shift=1.0)):
         report = learner.adapt(window, epoch=0)
         assert max(report.drift_per_module.values()) <= limit
-        measured = drifts(offsets(learner.store.current.weights, base), norms, modules)
+        measured = drifts(learner.store.current.weights, base, norms, modules)
         for module, drift in measured.items():
             assert float(drift) == pytest.approx(report.drift_per_module[module], rel=1e-4, abs=1e-6)  # the weights are float32
 
@@ -236,6 +236,15 @@ def test_a_rollback_restores_the_optimiser_too_so_that_the_same_step_follows():
     again = learner.adapt(window, epoch=store.epoch)
     assert again.checksum == first.checksum
     assert again.version > first.version
+
+
+def test_momentum_carries_over_from_one_window_to_the_next():
+    keeps, forgets = (learner_on(POLICY, AdaptationConfig(momentum=0.9)) for _ in range(2))
+    first = [learner.adapt(shifted_window(seed=1), epoch=0).checksum for learner in (keeps, forgets)]
+    forgets.config = replace(forgets.config, momentum=0.0)
+    second = [learner.adapt(shifted_window(seed=2), epoch=0).checksum for learner in (keeps, forgets)]
+    assert first[0] == first[1]
+    assert second[0] != second[1]
 
 
 def test_without_a_permit_everything_is_done_but_the_commit():

@@ -99,6 +99,14 @@ def test_weights_too_far_from_the_base_are_refused(saved: Path):
         load(saved, drift_limit=0.001)
 
 
+@pytest.mark.parametrize("limit", [1e-4, 0.01, 0.3])
+def test_weights_at_the_drift_limit_come_back_under_the_same_limit(tmp_path: Path, limit: float):
+    learner = learner_on(POLICY, AdaptationConfig(learning_rate=5.0, drift_limit=limit, probe_limit=6.3))
+    assert max(learner.adapt(shifted_window(), epoch=0).drift_per_module.values()) == limit
+    snapshot.save(learner.store.current, tmp_path / "fast", base_checksum=POLICY.checksum)
+    assert load(tmp_path / "fast", drift_limit=limit).checksum == learner.store.current.checksum
+
+
 def test_an_altered_byte_is_refused(saved: Path):
     raw = bytearray(saved.read_bytes())
     raw[-1] ^= 1
@@ -136,6 +144,7 @@ def test_a_missing_file_is_refused_in_words(tmp_path: Path):
         load(tmp_path / "none")
 
 
-def test_a_directory_that_is_not_there_is_refused_in_words(version: Version, tmp_path: Path):
+def test_a_path_that_cannot_be_written_is_refused_in_words(version: Version, tmp_path: Path):
+    (tmp_path / "none").write_text("a file where a directory should be")
     with pytest.raises(CheckpointError, match="cannot write snapshot"):
         snapshot.save(version, tmp_path / "none" / "fast", base_checksum=POLICY.checksum)

@@ -164,7 +164,6 @@ def test_the_thread_computes_with_one_torch_thread_and_leaves_the_others_alone()
         inside: queue.Queue[int] = queue.Queue()
         thread = AdaptationThread(learner_on(SmallPolicy()), lambda report: inside.put(torch.get_num_threads()))
         thread.start()
-        torch.set_num_threads(2)
         thread.submit(STREAM[0], epoch=0)
         assert inside.get(timeout=TIMEOUT) == 1
         assert thread.stop(timeout=TIMEOUT)

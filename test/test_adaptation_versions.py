@@ -60,6 +60,7 @@ def test_restore_goes_to_the_newest_version_not_above_the_number():
     versions = store()
     for number in (1, 2, 4):
         versions.commit(version(number), 0)
+    assert versions.restore(4).number == 4
     assert versions.restore(3).number == 2
     assert versions.restore(0) is versions.base
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from ttt_ros.errors import SimulationError
+from ttt_ros.simulation.arm import HOME
 from ttt_ros.simulation.engine import CONTROL_PERIOD, Simulation
 from ttt_ros.simulation.expert import Expert
 from ttt_ros.simulation.layout import COLOURS
@@ -103,6 +104,19 @@ def test_a_cube_still_touched_from_an_earlier_goal_counts_only_for_its_own_goal(
     assert simulation.first_touched() is None
     simulation.start(TOUCH_RED)
     assert simulation.succeeded()
+    assert simulation.first_touched() == "red"
+
+
+def test_a_cube_that_is_left_and_touched_again_counts(simulation: Simulation) -> None:
+    simulation.reset(0)
+    press_on(simulation, "red")
+    press_on(simulation, "red")
+    simulation.start(Task(skill=Skill.TOUCH, colour="blue"))
+    simulation.command(HOME)
+    simulation.advance(0.5)
+    assert simulation.first_touched() is None
+    press_on(simulation, "red")
+    press_on(simulation, "red")
     assert simulation.first_touched() == "red"
 
 

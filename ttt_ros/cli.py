@@ -43,7 +43,9 @@ def replay(
     from ttt_ros.nodes.replay import run_replay
 
     result = run_replay(bag, rate=rate, out=out, console=console)
-    console.print(f"{result.chunks} chunks, {result.windows} windows, {result.committed} committed; version {result.version} {result.checksum[:12]}")
+    console.print(
+        f"{result.chunks} chunks, {result.windows} windows, {result.committed} committed; version {result.version} {result.checksum[:12]}"
+    )
     raise typer.Exit(0 if result.chunks and result.clean else FAILED)
 
 

@@ -140,7 +140,7 @@ class Learner:
         checks.commit_permitted(permitted)
 
         figures.loss_after = _mean(self._errors(selected(window.transitions, scored), weights, config))
-        figures.update_norm = float(steps.norm(steps.offsets(weights, current.weights).values()))
+        figures.update_norm = float(steps.distance(weights, current.weights, weights))
         version = Version(
             number=self._store.next_number,
             weights=weights,
@@ -160,15 +160,14 @@ class Learner:
     def _bounded(self, weights: FastWeights, *, limit: float) -> tuple[FastWeights, dict[str, float]]:
         """The weights moved into each module's ball around the base where they are outside, with the drift that results."""
         base = self._store.base.weights
-        offsets = steps.offsets(weights, base)
-        drifts = steps.drifts(offsets, self._base_norms, self._modules)
+        drifts = steps.drifts(weights, base, self._base_norms, self._modules)
         figures = {module: float(drift) for module, drift in drifts.items()}
         checks.weights_finite(figures)
         if max(figures.values()) <= limit:
             return weights, figures
+        weights = steps.projected(weights, base, drifts, self._modules, limit=limit)
         # The drift after the projection follows from the drift before; measuring it again would cost as much as the step.
-        projected = steps.projected(base, offsets, drifts, self._modules, limit=limit)
-        return projected, {module: min(drift, limit) for module, drift in figures.items()}
+        return weights, {module: min(drift, limit) for module, drift in figures.items()}
 
     def _report(
         self, window: Window, epoch: int, figures: _Figures, *, duration: float, committed: Version | None = None, reason: str = ""

@@ -2,28 +2,30 @@
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
 from ttt_ros.adaptation import steps
 from ttt_ros.adaptation.versions import Version
 from ttt_ros.errors import CheckpointError
 from ttt_ros.policies.checksum import tensor_checksum
+from ttt_ros.policies.tensor_file import write_tensors
 from ttt_ros.policies.transition import FastWeights
 
 _FORMAT = "ttt_ros fast weights 1"
 _WEIGHTS = "weights."
 _MOMENTUM = "momentum."
 
+_ROUNDING = 1e-5
+"""By how much the drift of weights on the limit may come out above it: they were rounded to float32."""
+
 
 def save(version: Version, path: Path, *, base_checksum: str) -> None:
-    """Writes ``version`` to a safetensors file, aside first and then renamed, so that ``path`` is never half a file.
+    """Writes ``version`` to a safetensors file; ``path`` is never half a file.
 
     Args:
         base_checksum: ``Policy.checksum`` of the policy that was adapted.
@@ -31,8 +33,8 @@ def save(version: Version, path: Path, *, base_checksum: str) -> None:
     Raises:
         CheckpointError: the file cannot be written.
     """
-    tensors = {_WEIGHTS + name: tensor.cpu().contiguous() for name, tensor in version.weights.items()}
-    tensors |= {_MOMENTUM + name: tensor.cpu().contiguous() for name, tensor in version.momentum.items()}
+    tensors = {_WEIGHTS + name: tensor for name, tensor in version.weights.items()}
+    tensors |= {_MOMENTUM + name: tensor for name, tensor in version.momentum.items()}
     metadata = {
         "format": _FORMAT,
         "base_checksum": base_checksum,
@@ -41,13 +43,9 @@ def save(version: Version, path: Path, *, base_checksum: str) -> None:
         "momentum_checksum": tensor_checksum(version.momentum),
     }
     metadata["seal"] = _seal(metadata)
-    aside = path.with_name(f"{path.name}.partial")
     try:
-        save_file(tensors, aside, metadata)
-        _flush(aside)
-        aside.replace(path)
-        _flush(path.parent)
-    except (OSError, SafetensorError) as error:
+        write_tensors(path, tensors, metadata=metadata)
+    except OSError as error:
         raise CheckpointError(f"cannot write snapshot {path}: {error}") from None
 
 
@@ -80,8 +78,8 @@ def load(path: Path, *, base: Version, base_checksum: str, drift_limit: float) -
         _check_fit(path, momentum, base.weights)
     modules = steps.parameters_by_module(base.weights, base.drift_per_module)
     norms = steps.base_norms(base.weights, modules)
-    drifts = {name: float(drift) for name, drift in steps.drifts(steps.offsets(weights, base.weights), norms, modules).items()}
-    if max(drifts.values()) > drift_limit:
+    drifts = {name: float(drift) for name, drift in steps.drifts(weights, base.weights, norms, modules).items()}
+    if max(drifts.values()) > drift_limit + _ROUNDING:
         raise CheckpointError(f"snapshot {path} is further from the base than drift_limit {drift_limit:.4g}: {drifts}; start without it")
     return Version(
         number=int(metadata["number"]),
@@ -119,12 +117,3 @@ def _check_fit(path: Path, tensors: FastWeights, base: FastWeights) -> None:
 
 def _seal(metadata: Mapping[str, str]) -> str:
     return hashlib.sha256(json.dumps(metadata, sort_keys=True).encode()).hexdigest()
-
-
-def _flush(path: Path) -> None:
-    """Waits until the file or directory at ``path`` is on the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

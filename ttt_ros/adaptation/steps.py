@@ -45,9 +45,10 @@ def kept(errors: Tensor, *, factor: float) -> Tensor:
     Returns:
         bool of shape (batch,).
     """
+    finite = errors.isfinite()
     # Of an even number nanmedian takes the lower one, so outliers in half of the window do not raise the limit.
-    median = torch.nanmedian(errors.where(errors.isfinite(), torch.nan))
-    return errors <= factor * median  # never true where either side is NaN
+    median = torch.nanmedian(errors.where(finite, torch.nan))
+    return finite & (errors <= factor * median)
 
 
 def shadow(weights: FastWeights) -> dict[str, Tensor]:
@@ -89,22 +90,21 @@ def pulled_back(weights: FastWeights, base: FastWeights, *, share: float) -> dic
     return {name: torch.lerp(weight, base[name], share) for name, weight in weights.items()}
 
 
-def offsets(weights: FastWeights, base: FastWeights) -> dict[str, Tensor]:
-    """How far each weight is from ``base``, with its sign."""
-    return {name: weight - base[name] for name, weight in weights.items()}
+def distance(weights: FastWeights, origin: FastWeights, names: Iterable[str]) -> Tensor:
+    """Euclidean distance over the named parameters, shape ()."""
+    # One difference at a time: holding them all would take as much memory, and time for it, as the step itself.
+    return norm(weights[name] - origin[name] for name in names)
 
 
-def drifts(offsets: FastWeights, base_norms: Mapping[str, float], modules: Modules) -> dict[str, Tensor]:
+def drifts(weights: FastWeights, base: FastWeights, base_norms: Mapping[str, float], modules: Modules) -> dict[str, Tensor]:
     """Relative distance from the base of each module, ||w - w0|| / ||w0||, each of shape ()."""
-    return {module: norm([offsets[name] for name in names]) / base_norms[module] for module, names in modules.items()}
+    return {module: distance(weights, base, names) / base_norms[module] for module, names in modules.items()}
 
 
-def projected(
-    base: FastWeights, offsets: FastWeights, drifts: Mapping[str, Tensor], modules: Modules, *, limit: float
-) -> dict[str, Tensor]:
-    """The weights nearest to ``base`` plus ``offsets`` whose drift is at most ``limit`` in every module."""
+def projected(weights: FastWeights, base: FastWeights, drifts: Mapping[str, Tensor], modules: Modules, *, limit: float) -> FastWeights:
+    """The nearest weights whose drift is at most ``limit`` in every module; a module inside keeps its bits."""
     scales = {module: 1.0 / (drifts[module] / limit).clamp(min=1.0) for module in modules}
-    return {name: torch.addcmul(base[name], offsets[name], scales[module]) for module, names in modules.items() for name in names}
+    return {name: torch.lerp(base[name], weights[name], scales[module]) for module, names in modules.items() for name in names}
 
 
 def base_norms(base: FastWeights, modules: Modules) -> dict[str, float]:

@@ -56,7 +56,8 @@ def pixels(image: RawImage) -> Pixels:
     """
     if image.encoding in _DEPTH_ENCODINGS:
         raise ObservationError(
-            f"encoding {image.encoding} carries depth or 16-bit values, and the policy sees 8-bit colour; remap to the colour topic of the camera"
+            f"encoding {image.encoding} carries depth or 16-bit values, and the policy sees 8-bit colour;"
+            " remap to the colour topic of the camera"
         )
     if image.encoding not in _CONVERSIONS:
         raise ObservationError(f"encoding '{image.encoding}' is not supported; use one of {', '.join(_CONVERSIONS)}")
@@ -86,7 +87,9 @@ def decode_compressed(data: bytes | memoryview, image_format: str) -> Pixels:
         ObservationError: the format carries depth, or the data cannot be decoded.
     """
     if "compressedDepth" in image_format or image_format.startswith(_DEPTH_ENCODINGS):
-        raise ObservationError(f"format '{image_format}' carries depth, and the policy sees 8-bit colour; remap to the colour topic of the camera")
+        raise ObservationError(
+            f"format '{image_format}' carries depth, and the policy sees 8-bit colour; remap to the colour topic of the camera"
+        )
     bgr = cv2.imdecode(np.frombuffer(data, dtype=np.uint8), cv2.IMREAD_COLOR) if len(data) else None
     if bgr is None:
         raise ObservationError(f"compressed image of format '{image_format}' and {len(data)} bytes cannot be decoded; use JPEG or PNG")

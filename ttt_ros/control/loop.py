@@ -119,6 +119,7 @@ class ControlLoop:
         self._previous: tuple[Observation, Features] | None = None
         self._last: Positions | None = None
         self._instruction = ""
+        self._instruction_is_new = False
         self._refusal = ""
         self._restart()
 
@@ -129,6 +130,8 @@ class ControlLoop:
         if self._store.epoch != self._epoch:
             self._restart()
         observation = self._assembler.assemble(now)
+        if isinstance(observation, Observation) and observation.instruction != self._instruction:
+            self._follow(observation.instruction)
         fault = self._take_answer(order, now)
         if order.mode >= Mode.HOLD:
             return self._stand(order.mode, order.reasons)
@@ -149,14 +152,23 @@ class ControlLoop:
                 self._store.restore(trusted)
         self._ordered = order.mode
 
+    def _follow(self, instruction: str) -> None:
+        """Asks for a chunk at once; one under way that answers the old instruction is void, the motion goes on meanwhile."""
+        self._instruction = instruction
+        self._instruction_is_new = True
+        self._void_request()
+
     def _restart(self) -> None:
         """Voids everything that was begun: the next chunk starts from a new observation and where the robot stands."""
         self._epoch = self._store.epoch
-        if self._request is not None:
-            self._request = replace(self._request, void=True)
+        self._void_request()
         self._previous = None
         self._executed.reset()
         self._schedule.reset(epoch=self._epoch, position=self._last)
+
+    def _void_request(self) -> None:
+        if self._request is not None:
+            self._request = replace(self._request, void=True)
 
     def _stand(self, mode: Mode, reasons: tuple[str, ...]) -> Command:
         """Keeps the position, or in mode stop commands nothing and forgets it, since the robot may be moved by hand then."""
@@ -177,12 +189,11 @@ class ControlLoop:
             return ""
         self._request = None
         error = request.answer.exception()
-        if error is not None:
+        if error is not None or request.void:
+            # The record of commands was cut at this request's observation, so none may span from before it.
+            self._previous = None
             self._schedule.withdraw_request()
-            return f"inference failed with {type(error).__name__}: {error}"
-        if request.void or request.observation.instruction != self._instruction:
-            self._schedule.withdraw_request()
-            return ""
+            return "" if error is None else f"inference failed with {type(error).__name__}: {error}"
         inference = request.answer.result()
         self._schedule_chunk(request, inference, now)
         self._complete_transition(request, inference, order)
@@ -233,10 +244,10 @@ class ControlLoop:
     def _ask(self, observation: Observation, mode: Mode, now: int) -> None:
         if self._request is not None:
             return
-        if not self._schedule.needs_next and observation.instruction == self._instruction:
+        if not (self._schedule.needs_next or self._instruction_is_new):
             return
         version = self._store.base if mode == Mode.BASE else self._store.current
-        self._instruction = observation.instruction
+        self._instruction_is_new = False
         self._request = _Request(
             sequence=self._schedule.request(),
             observation=observation,

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from ttt_ros.control.streams import NANOSECONDS
+from ttt_ros.safeguard.clock import NANOSECONDS
 from ttt_ros.safeguard.ladder import Mode
 
 

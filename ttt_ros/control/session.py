@@ -13,9 +13,10 @@ from ttt_ros.adaptation.configuration import AdaptationConfig
 from ttt_ros.adaptation.journal import Journal
 from ttt_ros.adaptation.learner import Learner
 from ttt_ros.adaptation.report import WindowReport
-from ttt_ros.adaptation.thread import AdaptationThread
+from ttt_ros.adaptation.thread import Adaptation, AdaptationThread, SynchronousAdaptation
 from ttt_ros.adaptation.versions import Version, VersionStore
 from ttt_ros.adaptation.window import TransitionWindow
+from ttt_ros.control.inline_executor import InlineExecutor
 from ttt_ros.control.limits import JointLimitsConfig
 from ttt_ros.control.loop import ControlLoop, Outcome
 from ttt_ros.control.observation import ObservationAssembler
@@ -65,14 +66,16 @@ class Session:
         on_report: Callable[[WindowReport], None],
         journal: Path | None = None,
         initial_weights: Path | None = None,
+        threaded: bool = True,
     ) -> None:
-        """Builds everything and starts the adaptation thread.
+        """Builds everything and starts the threads.
 
         Args:
             on_chunk: called in ``loop.tick`` with every scheduled chunk.
-            on_report: called in the adaptation thread after every window.
+            on_report: called after every window, in the adaptation thread if there is one.
             journal: file to record the adaptation in; must not exist.
             initial_weights: snapshot of fast weights to begin with instead of the base.
+            threaded: whether inference and adaptation run beside ``loop.tick``, or within it for runs that can be repeated.
 
         Raises:
             AdaptationError, CheckpointError, ConfigurationError, JournalError, SpecificationError: something does not fit.
@@ -86,10 +89,17 @@ class Session:
         self._commit_initial_weights()
         self.learner = Learner(policy, config.adaptation, self.store)
         self._journal = _opened(journal, policy, config)
-        self.adaptation = AdaptationThread(self.learner, on_report, journal=self._journal)
+        self.adaptation: Adaptation
+        self._executor: Executor
+        if threaded:
+            self.adaptation = AdaptationThread(self.learner, on_report, journal=self._journal)
+            self.adaptation.start()
+            self._executor = ThreadPoolExecutor(1, "inference", initializer=torch.set_num_threads, initargs=(1,))
+        else:
+            self.adaptation = SynchronousAdaptation(self.learner, on_report, journal=self._journal)
+            self._executor = InlineExecutor()
         self._window = TransitionWindow(size=config.adaptation.window, minimum=config.adaptation.minimum_samples)
         self._window_epoch = self.store.epoch
-        self._executor: Executor = ThreadPoolExecutor(1, "inference", initializer=torch.set_num_threads, initargs=(1,))
         self.assembler = ObservationAssembler(
             specification, tolerance=config.tolerance, max_camera_age=config.max_camera_age, max_joint_age=config.max_joint_age
         )
@@ -105,7 +115,6 @@ class Session:
             on_outcome=self._learn_from,
             max_inference_time=config.max_inference_time,
         )
-        self.adaptation.start()
 
     def reset(self) -> Version:
         """Ends the episode: back to the base, or to the initial weights where they were given."""
@@ -140,7 +149,7 @@ class Session:
         self._record(lambda journal: journal.configuration(config))
 
     def close(self) -> bool:
-        """Ends both threads and the journal; says whether the adaptation thread has ended in time."""
+        """Ends the threads and the journal; says whether the adaptation has ended in time."""
         self._executor.shutdown(wait=False, cancel_futures=True)
         ended = self.adaptation.stop(timeout=STOP_TIMEOUT)
         if self._journal is not None:
@@ -148,12 +157,14 @@ class Session:
         return ended
 
     def _learn_from(self, outcome: Outcome) -> None:
+        if not self.enabled:
+            return
         if self._window_epoch != self.store.epoch:
             self._window.reset()
             self._window_epoch = self.store.epoch
         window = self._window.push(outcome.transition, stamp=outcome.before.stamp)
         if window is not None:
-            self.adaptation.submit(window, epoch=self._window_epoch, permitted=outcome.permitted and self.enabled)
+            self.adaptation.submit(window, epoch=self._window_epoch, permitted=outcome.permitted)
 
     def _commit_initial_weights(self) -> None:
         if self._initial_weights is not None:

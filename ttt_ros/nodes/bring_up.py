@@ -7,6 +7,8 @@ from rclpy.node import Node
 
 from ttt_ros.errors import TttRosError
 
+BRING_UP_TIMEOUT = 60.0  # s for one step; a cold start imports torch from disk
+
 
 class BringUpError(TttRosError):
     """A node did not come up."""

@@ -21,19 +21,19 @@ from ttt_ros.errors import TttRosError
 from ttt_ros.evaluation import run_record
 from ttt_ros.evaluation.demo_report import DemoReport, Environment, Limits, judged
 from ttt_ros.evaluation.report import write_report
-from ttt_ros.nodes.bring_up import BringUpError, bring_up
+from ttt_ros.nodes.bring_up import BRING_UP_TIMEOUT, BringUpError, bring_up
 from ttt_ros.nodes.director import Director, goals
-from ttt_ros.nodes.policy_parameters import SHIPPED_POLICY
 from ttt_ros.nodes.processes import NodeProcess
 from ttt_ros.policies.checkpoint import read_header
+from ttt_ros.policies.shipped import SHIPPED_POLICY
 from ttt_ros.simulation.tasks import TASKS, Skill
 
-BRING_UP_TIMEOUT = 60.0  # s; a cold start imports torch from disk
 SETTLE_TIME = 1.0  # s after the last goal, so that the last window is reported
 GOAL_TIME = 4.0  # s until a goal is given up
 CAMERAS = ("scene", "wrist")
 
-ARMS: tuple[run_record.Arm, ...] = ("frozen", "adapting")
+ADAPTATION: dict[run_record.Arm, dict[str, object]] = {"frozen": {"adaptation.learning_rate": 0.0}, "adapting": {}}
+"""Parameters of each arm: the frozen one does all the same work, with steps of length zero."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,7 +49,11 @@ class DemoConfig:
 
     duration: float = 60.0
     seed: int = 3
-    shift: tuple[tuple[str, object], ...] = (("light", 0.6), ("colour_cast", [1.2, 1.0, 0.8]), ("encoder_offset", [0.06, 0.04, 0.0, 0.0, 0.0, 0.0]))
+    shift: tuple[tuple[str, object], ...] = (
+        ("light", 0.6),
+        ("colour_cast", [1.2, 1.0, 0.8]),
+        ("encoder_offset", [0.06, 0.04, 0.0, 0.0, 0.0, 0.0]),
+    )
     shift_description: str = "darker and warmer light; encoders of the first two joints off by 0.06 and 0.04 rad"
 
 
@@ -61,7 +65,7 @@ def run_demo(config: DemoConfig, out: Path, console: Console) -> DemoReport:
     """
     _make_room(out)
     runs = []
-    for arm in ARMS:
+    for arm in ADAPTATION:
         with ExitStack() as stack:
             rclpy.init()
             stack.callback(rclpy.try_shutdown)
@@ -92,7 +96,7 @@ class _Run:
                 executable="policy_node",
                 log=logs / "policy.log",
                 parameter_file=share / "policy_node.yaml",
-                parameters={"adaptation.enabled": arm == "adapting", "adaptation.journal": out / "logs" / arm / "journal.jsonl"},
+                parameters={"adaptation.journal": (logs / "journal.jsonl").absolute(), **ADAPTATION[arm]},
             ),
             "recorder": NodeProcess(
                 executable="recorder_node",

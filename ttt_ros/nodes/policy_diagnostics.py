@@ -111,7 +111,9 @@ class PolicyDiagnostics:
             "enabled": self._session.enabled,
         }
         if not adaptation.alive:
-            return diagnostics.status(self._node, "adaptation", DiagnosticStatus.ERROR, "the adaptation thread is dead; restart the node", values)
+            return diagnostics.status(
+                self._node, "adaptation", DiagnosticStatus.ERROR, "the adaptation thread is dead; restart the node", values
+            )
         if adaptation.halted:
             return diagnostics.status(self._node, "adaptation", DiagnosticStatus.ERROR, adaptation.halted, values)
         return diagnostics.status(self._node, "adaptation", DiagnosticStatus.OK, "running", values)

@@ -2,6 +2,7 @@
 
 from collections import deque
 from collections.abc import Callable
+from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray
 from rcl_interfaces.msg import SetParametersResult
@@ -45,8 +46,9 @@ _THROTTLE = 1.0  # s between two logs of the same kind
 class PolicyNode(LifecycleNode):
     """Callbacks store the latest message; the control timer ticks the session's loop; two threads infer and adapt."""
 
-    def __init__(self) -> None:
-        super().__init__("policy")
+    def __init__(self, **options: Any) -> None:
+        """Declares and checks the parameters; ``options`` as for ``rclpy.node.Node``."""
+        super().__init__("policy", **options)
         declare_parameters(self)
         refuse_unknown(self)
         self._session: Session | None = None
@@ -112,7 +114,9 @@ class PolicyNode(LifecycleNode):
         self._create_publishers()
         self._create_subscriptions({camera.name: camera for camera in policy.specification.cameras}, cameras)
         self._create_services()
-        self.get_logger().info(f"policy {policy.checksum[:12]} with {len(self._session.store.base.weights)} fast tensors on {value(self, 'policy.device')}")
+        self.get_logger().info(
+            f"policy {policy.checksum[:12]} with {len(self._session.store.base.weights)} fast tensors on {value(self, 'policy.device')}"
+        )
 
     def _create_publishers(self) -> None:
         self._chunk_publisher = self.create_lifecycle_publisher(ActionChunk, "~/action_chunk", RELIABLE)

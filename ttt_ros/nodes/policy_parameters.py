@@ -12,9 +12,9 @@ from ttt_ros.control.limits import JointLimitsConfig
 from ttt_ros.control.session import SessionConfig
 from ttt_ros.errors import ConfigurationError
 from ttt_ros.nodes.parameters import declare, optional_path, value
+from ttt_ros.policies.shipped import SHIPPED_POLICY
 
 ADAPTATION = "adaptation."
-SHIPPED_POLICY = Path(__file__).parent.parent / "policies" / "checkpoints" / "desk_arm.safetensors"
 
 _LIMITS = ("lower", "upper", "max_velocity", "max_step")
 
@@ -129,6 +129,8 @@ def _joint_limits(node: Node) -> JointLimitsConfig:
     columns = {limit: value(node, f"robot.{limit}") for limit in _LIMITS}
     for limit, column in columns.items():
         if len(column) != len(names):
-            raise ConfigurationError(f"robot.{limit} has {len(column)} values for {len(names)} joints in robot.joint_names; give one for each")
+            raise ConfigurationError(
+                f"robot.{limit} has {len(column)} values for {len(names)} joints in robot.joint_names; give one for each"
+            )
     joints = {name: {limit: column[index] for limit, column in columns.items()} for index, name in enumerate(names)}
     return validated(JointLimitsConfig, {"joint_limits": joints}, source="parameters robot.*")

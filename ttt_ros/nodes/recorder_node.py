@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from ament_index_python.packages import get_package_share_directory
 from diagnostic_msgs.msg import DiagnosticArray
@@ -28,8 +29,9 @@ DEEP_SENSOR = QoSProfile(depth=100, reliability=SENSOR.reliability, durability=S
 class RecorderNode(Node):
     """Subscribes to inputs, outputs and signals of the policy and writes every message as it came."""
 
-    def __init__(self) -> None:
-        super().__init__("recorder")
+    def __init__(self, **options: Any) -> None:
+        """Declares and checks the parameters; ``options`` as for ``rclpy.node.Node``."""
+        super().__init__("recorder", **options)
         declare(self, "path", "", "folder of the new bag; must not exist")
         declare(self, "cameras", ["scene", "wrist"], "names of the cameras, on camera/NAME/image_raw")
         declare(self, "policy_node", "policy", "name of the policy node whose private topics are recorded")
@@ -39,7 +41,9 @@ class RecorderNode(Node):
         if path is None:
             raise ConfigurationError("parameter 'path' of the recorder is empty; name the folder of the new bag")
         messages = Path(get_package_share_directory("ttt_ros"), "msg")
-        self._writer = BagWriter(path, message_packages={"ttt_ros": messages}, distribution=os.environ.get("ROS_DISTRO", DEFAULT_DISTRIBUTION))
+        self._writer = BagWriter(
+            path, message_packages={"ttt_ros": messages}, distribution=os.environ.get("ROS_DISTRO", DEFAULT_DISTRIBUTION)
+        )
         policy, safeguard = value(self, "policy_node"), value(self, "safeguard_node")
         topics: dict[str, tuple[type, QoSProfile]] = {
             "joint_states": (JointState, DEEP_SENSOR),

@@ -1,6 +1,8 @@
 """Plays the sensor topics of a bag, with the bag's time on /clock."""
 
+import signal
 from collections.abc import Iterator
+from typing import Any
 
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
@@ -31,10 +33,12 @@ _CLOCK_PERIOD = 10_000_000  # ns of bag time between two messages on /clock
 class ReplayNode(Node):
     """Publishes each message when its time has come; ``finished`` once the bag is played."""
 
-    def __init__(self) -> None:
-        super().__init__("replay")
+    def __init__(self, **options: Any) -> None:
+        """Declares and checks the parameters; ``options`` as for ``rclpy.node.Node``."""
+        super().__init__("replay", **options)
         declare(self, "bag", "", "folder of the rosbag2")
         declare(self, "rate", 1.0, "played over recorded speed", minimum=0.01, maximum=100.0)
+        declare(self, "exit_at_end", False, "end the process after the last message")
         refuse_unknown(self)
         path = optional_path(self, "bag")
         if path is None:
@@ -55,6 +59,7 @@ class ReplayNode(Node):
         self._wall = Clock(clock_type=ClockType.STEADY_TIME)
         self._bag_start = self._next.stamp if self._next is not None else 0
         self._wall_start: int | None = None
+        self._exit_at_end = value(self, "exit_at_end")
         self._told = self._bag_start
         self.finished = False
         self.create_timer(_WALL_PERIOD, self._play, clock=self._wall)
@@ -72,6 +77,8 @@ class ReplayNode(Node):
         if self._next is None and not self.finished:
             self.finished = True
             self.get_logger().info("end of the bag")
+            if self._exit_at_end:
+                signal.raise_signal(signal.SIGINT)
         self._tell_time(due)
 
     def _tell_time(self, time: int) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from ament_index_python.packages import get_package_share_directory
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
@@ -34,8 +35,9 @@ _LEVELS = {
 class SafeguardNode(LifecycleNode):
     """Feeds readings to ``Safeguard`` and publishes its verdict as a latched state and a heartbeat."""
 
-    def __init__(self) -> None:
-        super().__init__("safeguard")
+    def __init__(self, **options: Any) -> None:
+        """Declares and checks the parameters; ``options`` as for ``rclpy.node.Node``."""
+        super().__init__("safeguard", **options)
         declare(self, "rules", "", "file with the rules; empty: the package's config/safeguard.yaml")
         declare(self, "policy_node", "policy", "name of the policy node that is watched")
         declare(self, "cameras", ["scene", "wrist"], "names of the cameras that must not fall silent")
@@ -165,7 +167,9 @@ class SafeguardNode(LifecycleNode):
     def _on_diagnostics(self) -> None:
         verdict = self._safeguard.judge()
         values: dict[str, object] = {"mode": verdict.mode.label, "latched": verdict.latched, "trusted version": verdict.trusted_version}
-        values |= {f"age of {reading.source or reading.signal} [s]": reading.value for reading in self._safeguard.streams.readings(self._now())}
+        values |= {
+            f"age of {reading.source or reading.signal} [s]": reading.value for reading in self._safeguard.streams.readings(self._now())
+        }
         status = diagnostics.status(self, "mode", _LEVELS[verdict.mode], in_words(verdict.mode, verdict.reasons), values)
         self._diagnostics_publisher.publish(diagnostics.array(self, [status]))
 

@@ -3,6 +3,7 @@
 import array
 import time
 from dataclasses import fields
+from typing import Any
 
 import numpy as np
 from rcl_interfaces.msg import SetParametersResult
@@ -36,8 +37,9 @@ _MAX_CATCH_UP = 30  # physics steps in one callback, so that messages are still 
 class SimulationNode(Node):
     """Steps the physics, publishes sensors and the clock, and obeys ``joint_trajectory``."""
 
-    def __init__(self) -> None:
-        super().__init__("simulation")
+    def __init__(self, **options: Any) -> None:
+        """Declares and checks the parameters; ``options`` as for ``rclpy.node.Node``."""
+        super().__init__("simulation", **options)
         declare(self, "seed", 0, "seed of the first scene; each reset draws the next", minimum=0, maximum=2**31, read_only=False)
         declare(self, "real_time_factor", 1.0, "simulated over wall seconds; 0: as fast as possible", minimum=0.0, maximum=100.0)
         declare(self, "image_width", 96, "width of the camera images [px]", minimum=16, maximum=1920)
@@ -49,7 +51,7 @@ class SimulationNode(Node):
         refuse_unknown(self)
 
         size = (int(value(self, "image_height")), int(value(self, "image_width")))
-        self._simulation = Simulation(cameras={name: size for name in CAMERAS})
+        self._simulation = Simulation(cameras=dict.fromkeys(CAMERAS, size))
         self._resets = 0
         self._simulation.reset(value(self, "seed"))
         self._simulation.set_shifts(self._shifts({}))

@@ -103,7 +103,12 @@ class Simulation:
         Args:
             seed: of layout, pose and sensor noise, at least 0.
             random_pose: start from a pose drawn in the space above the table instead of HOME.
+
+        Raises:
+            SimulationError: a negative seed.
         """
+        if seed < 0:
+            raise SimulationError(f"seed {seed} must be at least 0")
         layout_seed, pose_seed, noise_seed = np.random.SeedSequence(seed).spawn(3)
         self._noise = np.random.default_rng(noise_seed)
         pose = self._random_pose(np.random.default_rng(pose_seed)) if random_pose else np.array(HOME)

@@ -1,9 +1,8 @@
 """Closed-loop rollouts of a policy in the simulation, without ROS."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
-from statistics import fmean
 
 import torch
 
@@ -84,34 +83,19 @@ def roll_out(
 
 def roll_out_skill(
     policy: Policy, simulation: Simulation, *, skill: Skill, episodes: int, first_seed: int = VALIDATION_SEED
-) -> list[Rollout]:
-    """Runs ``episodes`` layouts, taking colours and phrasings in turn."""
-    rollouts = []
+) -> Iterator[Rollout]:
+    """Runs ``episodes`` layouts one by one, taking colours and phrasings in turn."""
     for number in range(episodes):
         task = Task(skill=skill, colour=COLOURS[number % len(COLOURS)])
         choices = phrasings(task)
         instruction = choices[number // len(COLOURS) % len(choices)]
-        rollouts.append(roll_out(policy, simulation, task=task, instruction=instruction, seed=first_seed + number))
-    return rollouts
+        yield roll_out(policy, simulation, task=task, instruction=instruction, seed=first_seed + number)
 
 
-def language_agreement(policy: Policy, simulation: Simulation, *, layouts: int, first_seed: int = VALIDATION_SEED) -> float:
-    """Whether the words decide: in each layout every cube is asked for in turn.
-
-    Returns:
-        The share of episodes in which the first cube touched is the named one; one third is what ignoring the words gives at best.
-    """
-    rollouts = [
-        roll_out(policy, simulation, task=task, instruction=task.instruction, seed=first_seed + number)
-        for number in range(layouts)
-        for task in (Task(skill=Skill.TOUCH, colour=colour) for colour in COLOURS)
-    ]
-    return fmean(rollout.first_touched == rollout.task.colour for rollout in rollouts)
-
-
-def success_rate(rollouts: Sequence[Rollout]) -> float:
-    """Share of successful episodes."""
-    return fmean(rollout.success for rollout in rollouts)
+def ask_for_each_cube(policy: Policy, simulation: Simulation, *, seed: int) -> list[Rollout]:
+    """Asks for a touch of each cube of one layout in turn: whether the words decide; ignoring them is right once in three at best."""
+    tasks = [Task(skill=Skill.TOUCH, colour=colour) for colour in COLOURS]
+    return [roll_out(policy, simulation, task=task, instruction=task.instruction, seed=seed) for task in tasks]
 
 
 def observe(simulation: Simulation, instruction: str) -> Observation:

@@ -24,7 +24,7 @@ from ttt_ros.training.demonstration_set import DemonstrationSet
 from ttt_ros.training.demonstrations import record_demonstrations
 from ttt_ros.training.desk_arm import SPECIFICATION, VOCABULARY
 from ttt_ros.training.progress import progress_bar
-from ttt_ros.training.rollouts import roll_out_skill, success_rate
+from ttt_ros.training.rollouts import roll_out_skill
 from ttt_ros.training.run_state import load_state, save_state
 
 _LANDMARKS = 4
@@ -129,8 +129,9 @@ class _Run:
         policy = self._averaged_policy()
         try:
             for skill in Skill:
-                rollouts = roll_out_skill(policy, simulation, skill=skill, episodes=self._config.cloning.validation_episodes)
-                self._note({"skill": skill.value, "success": success_rate(rollouts), "episodes": len(rollouts)})
+                episodes = self._config.cloning.validation_episodes
+                successes = sum(rollout.success for rollout in roll_out_skill(policy, simulation, skill=skill, episodes=episodes))
+                self._note({"skill": skill.value, "successes": successes, "episodes": episodes})
         finally:
             simulation.close()
         self.export()
@@ -176,4 +177,4 @@ def _as_json(config: TrainingConfig) -> Any:
 
 
 def _as_numbers(losses: Losses) -> dict[str, float]:
-    return {field.name: round(float(getattr(losses, field.name)), 4) for field in dataclasses.fields(losses)}
+    return {field.name: round(getattr(losses, field.name).item(), 4) for field in dataclasses.fields(losses)}

@@ -1,0 +1,57 @@
+"""Fixtures of the ROS tests; where ROS is missing nothing here imports it, and the modules that use them skip themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from example_policies import built_in_policy
+
+from ttt_ros.policies.checkpoint import save_policy
+
+if TYPE_CHECKING:
+    from ros_graph import Graph
+    from robot_stand_in import RobotStandIn
+
+
+@pytest.fixture
+def ros_domain(monkeypatch: pytest.MonkeyPatch) -> int:
+    """A DDS domain of the test's own, for its contexts and for the processes that it starts, with the project's transport."""
+    from ros_domains import free_domain
+
+    from ttt_ros.nodes.processes import TRANSPORT
+
+    domain = free_domain()
+    monkeypatch.setenv("ROS_DOMAIN_ID", str(domain))
+    monkeypatch.setenv("FASTDDS_BUILTIN_TRANSPORTS", TRANSPORT)
+    return domain
+
+
+@pytest.fixture
+def graph(ros_domain: int) -> Iterator[Graph]:
+    """Nodes under test in threads of their own, and a listener."""
+    from ros_graph import Graph
+
+    graph = Graph()
+    try:
+        yield graph
+    finally:
+        graph.close()
+
+
+@pytest.fixture
+def robot(graph: Graph) -> RobotStandIn:
+    """A robot with the joints and cameras of the tiny policy, whose time passes only while the test lets it."""
+    from robot_stand_in import RobotStandIn
+
+    return RobotStandIn(graph)
+
+
+@pytest.fixture(scope="session")
+def tiny_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tiny built-in policy of ``example_policies`` on disk."""
+    path = tmp_path_factory.mktemp("policy") / "tiny.safetensors"
+    save_policy(built_in_policy(), path, training={})
+    return path

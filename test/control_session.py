@@ -1,0 +1,86 @@
+"""A session around SmallPolicy on a virtual clock, for tests of the control loop."""
+
+from pathlib import Path
+
+import torch
+from small_policy import IMAGE_SIDE, JOINT_NAMES, SmallPolicy
+
+from ttt_ros.adaptation.configuration import AdaptationConfig
+from ttt_ros.adaptation.report import WindowReport
+from ttt_ros.control.limits import JointLimit, JointLimitsConfig
+from ttt_ros.control.loop import Command
+from ttt_ros.control.orders import Order
+from ttt_ros.control.schedule import Chunk
+from ttt_ros.control.session import Session, SessionConfig
+from ttt_ros.policies.protocol import Policy
+from ttt_ros.safeguard.ladder import Mode
+
+PERIOD = 50_000_000
+"""Nanoseconds of one control step of SmallPolicy."""
+
+WIDE = JointLimit(lower=-100.0, upper=100.0, max_velocity=1e4, max_step=1e3)
+
+
+class Bench:
+    """Feeds the session as sensors would and keeps what it answers."""
+
+    def __init__(
+        self,
+        policy: Policy | None = None,
+        *,
+        limit: JointLimit = WIDE,
+        adaptation: AdaptationConfig | None = None,
+        journal: Path | None = None,
+        initial_weights: Path | None = None,
+        max_camera_age: float = 0.2,
+    ) -> None:
+        self.now = PERIOD
+        self.chunks: list[Chunk] = []
+        self.reports: list[WindowReport] = []
+        self.policy = policy or SmallPolicy()
+        self.session = Session(
+            self.policy,
+            SessionConfig(
+                limits=JointLimitsConfig(joint_limits=dict.fromkeys(JOINT_NAMES, limit)),
+                adaptation=adaptation or AdaptationConfig(),
+                max_camera_age=max_camera_age,
+                request_at=2,
+                blend_steps=1,
+            ),
+            on_chunk=self.chunks.append,
+            on_report=self.reports.append,
+            journal=journal,
+            initial_weights=initial_weights,
+            threaded=False,
+        )
+        self.generator = torch.Generator().manual_seed(0)
+        self.session.assembler.set_instruction("reach")
+
+    def order(self, mode: Mode, *, trusted: int = 10**9, validity: float = 1.0, times: int = 2) -> None:
+        """What the safeguard says, often enough to be believed."""
+        reasons = () if mode == Mode.ADAPTING else (f"ordered {mode.label}",)
+        for _ in range(times):
+            order = Order(mode=mode, permit=mode == Mode.ADAPTING, validity=validity, trusted_version=trusted, reasons=reasons)
+            self.session.loop.orders.receive(order, self.now)
+
+    def sense(self) -> None:
+        """A new frame and joint state, stamped now."""
+        shape = (IMAGE_SIDE, IMAGE_SIDE, 3)
+        self.session.assembler.add_image("front", self.now, torch.randint(0, 256, shape, dtype=torch.uint8, generator=self.generator))
+        positions = torch.randn(len(JOINT_NAMES), generator=self.generator).tolist()
+        self.session.assembler.add_joints(self.now, JOINT_NAMES, positions)
+
+    def tick(self) -> Command:
+        """One control tick, then the clock moves on."""
+        command = self.session.loop.tick(self.now)
+        self.now += PERIOD
+        return command
+
+    def run(self, ticks: int, mode: Mode = Mode.ADAPTING) -> list[Command]:
+        """Ticks with fresh sensors and a fresh order each."""
+        commands = []
+        for _ in range(ticks):
+            self.sense()
+            self.order(mode)
+            commands.append(self.tick())
+        return commands

@@ -1,0 +1,113 @@
+"""Playing a bag to the policy and safeguard nodes, each in a process of its own, and counting what they answer."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import rclpy
+from ament_index_python.packages import get_package_share_directory
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.node import Node
+from rich.console import Console
+from rich.progress import Progress
+
+from ttt_ros.evaluation.bag_reader import BagReader
+from ttt_ros.msg import ActionChunk, AdaptationStatus
+from ttt_ros.nodes.bring_up import BRING_UP_TIMEOUT, BringUpError, bring_up
+from ttt_ros.nodes.processes import NodeProcess
+from ttt_ros.nodes.quality_of_service import RELIABLE
+from ttt_ros.safeguard.clock import NANOSECONDS
+
+_SPIN_TIMEOUT = 0.1  # s
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReplayResult:
+    """What the nodes answered.
+
+    Attributes:
+        chunks: action chunks.
+        windows: windows of adaptation, committed or not.
+        committed: those that became a version.
+        version: of the fast weights after the last window.
+        checksum: of those weights.
+        clean: every process ended by itself with exit code 0.
+    """
+
+    chunks: int
+    windows: int
+    committed: int
+    version: int
+    checksum: str
+    clean: bool
+
+
+class _Counter(Node):
+    def __init__(self) -> None:
+        super().__init__("replay_counter")
+        self.chunks = 0
+        self.statuses: list[AdaptationStatus] = []
+        self.create_subscription(ActionChunk, "policy/action_chunk", self._on_chunk, RELIABLE)
+        self.create_subscription(AdaptationStatus, "policy/adaptation_status", self.statuses.append, RELIABLE)
+
+    def _on_chunk(self, _message: ActionChunk) -> None:
+        self.chunks += 1
+
+
+def run_replay(bag: Path, *, rate: float, out: Path, console: Console) -> ReplayResult:
+    """Plays the sensor topics of ``bag`` once at ``rate`` times its speed.
+
+    Raises:
+        BringUpError: a node did not come up.
+        RecordingError: the bag cannot be read.
+    """
+    with BagReader(bag) as reader:
+        duration, start = reader.duration, reader.start
+    share = Path(get_package_share_directory("ttt_ros"), "config")
+    nodes = [
+        NodeProcess(executable=f"{name}_node", log=out / f"{name}.log", parameter_file=share / f"{name}_node.yaml")
+        for name in ("safeguard", "policy")
+    ]
+    player = NodeProcess(
+        executable="replay_node",
+        log=out / "replay.log",
+        parameters={"bag": bag.absolute(), "rate": rate, "exit_at_end": True},
+        use_sim_time=False,
+    )
+    started: list[NodeProcess] = []
+    rclpy.init()
+    executor = SingleThreadedExecutor()
+    counter = _Counter()
+    executor.add_node(counter)
+    try:
+        with console.status("starting safeguard, policy"):
+            for node in nodes:
+                node.start()
+                started.append(node)
+            for name in ("safeguard", "policy"):
+                bring_up(counter, executor, name, timeout=BRING_UP_TIMEOUT)
+        player.start()
+        started.append(player)
+        with Progress(console=console) as progress:
+            task = progress.add_task(f"replaying {bag}", total=duration)
+            while player.exit_code is None:
+                executor.spin_once(timeout_sec=_SPIN_TIMEOUT)
+                if counter.statuses:
+                    stamp = counter.statuses[-1].header.stamp
+                    progress.update(task, completed=stamp.sec + stamp.nanosec / NANOSECONDS - start / NANOSECONDS)
+            progress.update(task, completed=duration)
+        if player.exit_code != 0:
+            raise BringUpError(f"the player ended with exit code {player.exit_code}; see {player.log}")
+    finally:
+        clean = all(process.stop() == 0 for process in reversed(started))
+        executor.shutdown()
+        counter.destroy_node()
+        rclpy.try_shutdown()
+    last = counter.statuses[-1] if counter.statuses else AdaptationStatus()
+    return ReplayResult(
+        chunks=counter.chunks,
+        windows=len(counter.statuses),
+        committed=sum(status.committed for status in counter.statuses),
+        version=last.weights_version,
+        checksum=last.weights_checksum,
+        clean=clean,
+    )
