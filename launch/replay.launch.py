@@ -1,12 +1,15 @@
 """Plays the sensor topics of a bag to the policy and safeguard nodes of robot.launch.py, on the bag's time."""
 
 from launch import LaunchDescription
-from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription
+from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription, SetEnvironmentVariable
 from launch.launch_description_sources import PythonLaunchDescriptionSource
-from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
+from launch.substitutions import EnvironmentVariable, LaunchConfiguration, PathJoinSubstitution
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 from launch_ros.substitutions import FindPackageShare
+
+# Fast DDS's default socket buffers are smaller than a raw image of 640x480 and lose it. Only the sender needs larger ones.
+TRANSPORT = "DEFAULT?sockets_size=4MB"
 
 
 def generate_launch_description() -> LaunchDescription:
@@ -14,11 +17,14 @@ def generate_launch_description() -> LaunchDescription:
     return LaunchDescription(
         [
             DeclareLaunchArgument("namespace", default_value="", description="namespace of all nodes and topics"),
+            DeclareLaunchArgument("use_sim_time", default_value="true", choices=["true"], description="the bag makes the time"),
             DeclareLaunchArgument("bag", description="folder of the rosbag2"),
             DeclareLaunchArgument("rate", default_value="1.0", description="played over recorded speed"),
+            SetEnvironmentVariable(
+                "FASTDDS_BUILTIN_TRANSPORTS", EnvironmentVariable("FASTDDS_BUILTIN_TRANSPORTS", default_value=TRANSPORT)
+            ),
             IncludeLaunchDescription(
-                PythonLaunchDescriptionSource(PathJoinSubstitution([FindPackageShare("ttt_ros"), "launch", "robot.launch.py"])),
-                launch_arguments={"use_sim_time": "true"}.items(),
+                PythonLaunchDescriptionSource(PathJoinSubstitution([FindPackageShare("ttt_ros"), "launch", "robot.launch.py"]))
             ),
             Node(
                 package="ttt_ros",

@@ -1,29 +1,58 @@
 """Safeguard and policy node for a robot: the safeguard comes up first, the policy node only once it is active."""
 
-import os
+import asyncio
 
-from launch import LaunchDescription
-from launch.actions import DeclareLaunchArgument, EmitEvent, RegisterEventHandler, SetEnvironmentVariable
+from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity
+from launch.actions import DeclareLaunchArgument, EmitEvent, OpaqueFunction, RegisterEventHandler, SetEnvironmentVariable
 from launch.event_handlers import OnProcessStart
 from launch.events import matches_action
-from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
+from launch.events.process import ProcessStarted
+from launch.substitutions import EnvironmentVariable, LaunchConfiguration, PathJoinSubstitution
 from launch_ros.actions import LifecycleNode
 from launch_ros.event_handlers import OnStateTransition
 from launch_ros.events.lifecycle import ChangeState
 from launch_ros.parameter_descriptions import ParameterValue
+from launch_ros.ros_adapters import get_ros_node
 from launch_ros.substitutions import FindPackageShare
 from lifecycle_msgs.msg import Transition
+from lifecycle_msgs.srv import GetState
 
 RESPAWN_DELAY = 1.0  # s
-
-# The default transport loses nearly every raw image between processes: its shared-memory segment is smaller than one.
-TRANSPORT = "LARGE_DATA?max_msg_size=4MB&sockets_size=4MB&non_blocking=true&tcp_negotiation_timeout=50"
+ASK_PERIOD = 0.5  # s between two questions to a node that is starting
 
 
 def generate_launch_description() -> LaunchDescription:
     """Arguments: namespace, params_file, safeguard_params_file, policy_path, device, use_sim_time, respawn."""
     config = PathJoinSubstitution([FindPackageShare("ttt_ros"), "config"])
+    return LaunchDescription(
+        [
+            DeclareLaunchArgument("namespace", default_value="", description="namespace of all nodes and topics"),
+            DeclareLaunchArgument(
+                "params_file",
+                default_value=PathJoinSubstitution([config, "policy_node.yaml"]),
+                description="parameters of the policy node: the robot, its cameras, adaptation",
+            ),
+            DeclareLaunchArgument(
+                "safeguard_params_file",
+                default_value=PathJoinSubstitution([config, "safeguard_node.yaml"]),
+                description="parameters of the safeguard node; they name the file with the rules",
+            ),
+            DeclareLaunchArgument("policy_path", default_value="", description="checkpoint; empty: the one that params_file names"),
+            DeclareLaunchArgument(
+                "device", default_value="", description="torch device: cpu or cuda; empty: the one that params_file names"
+            ),
+            DeclareLaunchArgument("use_sim_time", default_value="false", description="follow /clock"),
+            DeclareLaunchArgument("respawn", default_value="true", description="restart a node whose process ended"),
+            SetEnvironmentVariable("OMP_NUM_THREADS", EnvironmentVariable("OMP_NUM_THREADS", default_value="1")),
+            OpaqueFunction(function=_safeguard_then_policy),
+        ]
+    )
+
+
+def _safeguard_then_policy(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     use_sim_time = {"use_sim_time": ParameterValue(LaunchConfiguration("use_sim_time"), value_type=bool)}
+    overrides = {"policy.path": LaunchConfiguration("policy_path"), "policy.device": LaunchConfiguration("device")}
+    given = {name: ParameterValue(value, value_type=str) for name, value in overrides.items() if value.perform(context)}
     common = {
         "package": "ttt_ros",
         "namespace": LaunchConfiguration("namespace"),
@@ -40,58 +69,49 @@ def generate_launch_description() -> LaunchDescription:
     policy = LifecycleNode(
         name="policy",
         executable="policy_node",
-        parameters=[
-            LaunchConfiguration("params_file"),
-            use_sim_time,
-            {
-                "policy.path": ParameterValue(LaunchConfiguration("policy_path"), value_type=str),
-                "policy.device": ParameterValue(LaunchConfiguration("device"), value_type=str),
-            },
-        ],
+        parameters=[LaunchConfiguration("params_file"), {**use_sim_time, **given}],
         **common,
     )
-    return LaunchDescription(
-        [
-            DeclareLaunchArgument("namespace", default_value="", description="namespace of all nodes and topics"),
-            DeclareLaunchArgument(
-                "params_file",
-                default_value=PathJoinSubstitution([config, "policy_node.yaml"]),
-                description="parameters of the policy node: the robot, its cameras, adaptation",
-            ),
-            DeclareLaunchArgument(
-                "safeguard_params_file",
-                default_value=PathJoinSubstitution([config, "safeguard_node.yaml"]),
-                description="parameters of the safeguard node; they name the file with the rules",
-            ),
-            DeclareLaunchArgument("policy_path", default_value="", description="checkpoint; empty: the shipped desk arm policy"),
-            DeclareLaunchArgument("device", default_value="cpu", description="torch device of the policy: cpu or cuda"),
-            DeclareLaunchArgument("use_sim_time", default_value="false", description="follow /clock"),
-            DeclareLaunchArgument("respawn", default_value="true", description="restart a node that ended unexpectedly"),
-            SetEnvironmentVariable("FASTDDS_BUILTIN_TRANSPORTS", os.environ.get("FASTDDS_BUILTIN_TRANSPORTS", TRANSPORT)),
-            SetEnvironmentVariable("OMP_NUM_THREADS", os.environ.get("OMP_NUM_THREADS", "1")),
-            *_bring_up(safeguard),
-            *_bring_up(policy),
-            # Once: a safeguard that comes back after a crash finds the policy node running in mode base.
-            RegisterEventHandler(OnStateTransition(target_lifecycle_node=safeguard, goal_state="active", entities=[policy], handle_once=True)),
-            safeguard,
-        ]
-    )
+    return [
+        *_bring_up(safeguard),
+        *_bring_up(policy),
+        # Once: a safeguard that comes back after a crash finds the policy node running in mode base.
+        RegisterEventHandler(OnStateTransition(target_lifecycle_node=safeguard, goal_state="active", entities=[policy], handle_once=True)),
+        safeguard,
+    ]
 
 
 def _bring_up(node: LifecycleNode) -> list[RegisterEventHandler]:
-    """Configures the node whenever its process starts, and activates it once it is configured."""
+    """Configures the node whenever its process has started, and activates it once it is configured."""
 
-    def change(transition: int) -> EmitEvent:
-        return EmitEvent(event=ChangeState(lifecycle_node_matcher=matches_action(node), transition_id=transition))
+    def configure(process: ProcessStarted, context: LaunchContext) -> None:
+        context.add_completion_future(context.asyncio_loop.create_task(_configure_once_it_answers(node, process.pid, context)))
 
+    activate = EmitEvent(event=_change(node, Transition.TRANSITION_ACTIVATE))
     return [
-        RegisterEventHandler(OnProcessStart(target_action=node, on_start=[change(Transition.TRANSITION_CONFIGURE)])),
+        RegisterEventHandler(OnProcessStart(target_action=node, on_start=configure)),
         RegisterEventHandler(
-            OnStateTransition(
-                target_lifecycle_node=node,
-                start_state="configuring",
-                goal_state="inactive",
-                entities=[change(Transition.TRANSITION_ACTIVATE)],
-            )
+            OnStateTransition(target_lifecycle_node=node, start_state="configuring", goal_state="inactive", entities=[activate])
         ),
     ]
+
+
+async def _configure_once_it_answers(node: LifecycleNode, pid: int, context: LaunchContext) -> None:
+    """Asks the node for its state until it answers, its process was replaced or launch ends.
+
+    DDS lists a process that crashed for up to 20 s. A request to change the state that is sent meanwhile is lost, and launch waits for
+    its answer for ever. An answer also shows that the node knows launch's subscription to its transitions.
+    """
+    asker = get_ros_node(context)
+    client = asker.create_client(GetState, f"{node.node_name}/get_state")
+    while not context.is_shutdown and node.process_details["pid"] == pid:
+        answer = client.call_async(GetState.Request())
+        await asyncio.sleep(ASK_PERIOD)
+        if answer.done():
+            await context.emit_event(_change(node, Transition.TRANSITION_CONFIGURE))
+            break
+    asker.destroy_client(client)
+
+
+def _change(node: LifecycleNode, transition: int) -> ChangeState:
+    return ChangeState(lifecycle_node_matcher=matches_action(node), transition_id=transition)

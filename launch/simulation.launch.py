@@ -1,14 +1,15 @@
 """The simulated desk arm with the policy and safeguard nodes of robot.launch.py, on simulated time."""
 
-import os
-
 from launch import LaunchDescription
 from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription, SetEnvironmentVariable
 from launch.launch_description_sources import PythonLaunchDescriptionSource
-from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
+from launch.substitutions import EnvironmentVariable, LaunchConfiguration, PathJoinSubstitution
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 from launch_ros.substitutions import FindPackageShare
+
+# Fast DDS's default socket buffers are smaller than a raw image of 640x480 and lose it. Only the sender needs larger ones.
+TRANSPORT = "DEFAULT?sockets_size=4MB"
 
 
 def generate_launch_description() -> LaunchDescription:
@@ -17,18 +18,21 @@ def generate_launch_description() -> LaunchDescription:
     return LaunchDescription(
         [
             DeclareLaunchArgument("namespace", default_value="", description="namespace of all nodes and topics"),
+            DeclareLaunchArgument("use_sim_time", default_value="true", choices=["true"], description="the simulation makes the time"),
             DeclareLaunchArgument("seed", default_value="0", description="seed of the first scene"),
-            DeclareLaunchArgument("real_time_factor", default_value="1.0", description="simulated over wall seconds; 0: as fast as possible"),
+            DeclareLaunchArgument(
+                "real_time_factor", default_value="1.0", description="simulated over wall seconds; 0: as fast as possible"
+            ),
             DeclareLaunchArgument(
                 "simulation_params_file",
                 default_value=PathJoinSubstitution([share, "config", "simulation_node.yaml"]),
                 description="parameters of the simulation node: image size and shifts",
             ),
-            SetEnvironmentVariable("MUJOCO_GL", os.environ.get("MUJOCO_GL", "egl")),
-            IncludeLaunchDescription(
-                PythonLaunchDescriptionSource(PathJoinSubstitution([share, "launch", "robot.launch.py"])),
-                launch_arguments={"use_sim_time": "true"}.items(),
+            SetEnvironmentVariable("MUJOCO_GL", EnvironmentVariable("MUJOCO_GL", default_value="egl")),
+            SetEnvironmentVariable(
+                "FASTDDS_BUILTIN_TRANSPORTS", EnvironmentVariable("FASTDDS_BUILTIN_TRANSPORTS", default_value=TRANSPORT)
             ),
+            IncludeLaunchDescription(PythonLaunchDescriptionSource(PathJoinSubstitution([share, "launch", "robot.launch.py"]))),
             Node(
                 package="ttt_ros",
                 executable="simulation_node",

@@ -27,6 +27,13 @@ def learner_on(policy: Policy, config: AdaptationConfig | None = None) -> Learne
     return Learner(policy, config, store_of(policy, size=config.versions))
 
 
+def adapted(learner: Learner, count: int = 30, *, seed: int = 0, shift: float = 1.0) -> Learner:
+    """The learner after the windows of a shifted stream, each of which it must have accepted."""
+    for window in windows(stream(SmallPolicy(), count, seed=seed, shift=shift)):
+        assert learner.adapt(window, epoch=learner.store.epoch).committed
+    return learner
+
+
 def windows(transitions: Iterable[Transitions], *, size: int = 8, minimum: int = 8) -> Iterator[Window]:
     """Slides a window over the stream; a transition's stamp is its place in it."""
     sliding = TransitionWindow(size=size, minimum=minimum)

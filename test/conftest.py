@@ -12,8 +12,8 @@ from example_policies import built_in_policy
 from ttt_ros.policies.checkpoint import save_policy
 
 if TYPE_CHECKING:
-    from ros_graph import Graph
     from robot_stand_in import RobotStandIn
+    from ros_graph import Graph
 
 
 @pytest.fixture
@@ -21,11 +21,11 @@ def ros_domain(monkeypatch: pytest.MonkeyPatch) -> int:
     """A DDS domain of the test's own, for its contexts and for the processes that it starts, with the project's transport."""
     from ros_domains import free_domain
 
-    from ttt_ros.nodes.processes import TRANSPORT
+    from ttt_ros.nodes.transport import transport_environment
 
     domain = free_domain()
-    monkeypatch.setenv("ROS_DOMAIN_ID", str(domain))
-    monkeypatch.setenv("FASTDDS_BUILTIN_TRANSPORTS", TRANSPORT)
+    for name, value in {"ROS_DOMAIN_ID": str(domain), **transport_environment()}.items():
+        monkeypatch.setenv(name, value)
     return domain
 
 

@@ -1,14 +1,19 @@
-"""Parameters with which the policy node runs the tiny policy on the stand-in robot."""
+"""The policy node with the tiny policy on the stand-in robot."""
 
 from pathlib import Path
 
 from example_policies import SPECIFICATION
+from robot_stand_in import RobotStandIn
+from ros_graph import Graph
+
+from ttt_ros.nodes.policy_node import PolicyNode
+from ttt_ros.nodes.safeguard_node import SafeguardNode
 
 
 def policy_parameters(checkpoint: Path, **changes: object) -> dict[str, object]:
     """Parameters of the policy node; ``changes`` by name, with ``__`` for each dot.
 
-    Limits are wide and ages generous, so that nothing but what a test is about leads to hold.
+    Limits are wide and inference may take long, so that nothing but what a test is about leads to hold.
     """
     joints = len(SPECIFICATION.joint_names)
     parameters: dict[str, object] = {
@@ -27,3 +32,20 @@ def policy_parameters(checkpoint: Path, **changes: object) -> dict[str, object]:
         "control.max_inference_time": 60.0,
     }
     return parameters | {name.replace("__", "."): value for name, value in changes.items()}
+
+
+def start_policy(graph: Graph, robot: RobotStandIn, checkpoint: Path, **changes: object) -> None:
+    """Brings the policy node up without a safeguard, which leaves it in mode base, and gives an instruction."""
+    graph.start(PolicyNode, policy_parameters(checkpoint, **changes))
+    robot.step()
+    graph.bring_up("policy")
+    robot.instruct()
+
+
+def start_safeguarded_policy(graph: Graph, robot: RobotStandIn, checkpoint: Path, **changes: object) -> None:
+    """Brings safeguard and policy node up and gives an instruction."""
+    graph.start(SafeguardNode, {"use_sim_time": True})
+    graph.start(PolicyNode, policy_parameters(checkpoint, **changes))
+    robot.step()
+    graph.bring_up("safeguard", "policy")
+    robot.instruct()

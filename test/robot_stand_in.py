@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 from example_policies import INSTRUCTIONS, SPECIFICATION
+from numpy.typing import NDArray
 from ros_graph import Graph
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import Image, JointState
@@ -41,7 +42,7 @@ class RobotStandIn:
         self.silent: set[str] = set()
         self.joint_order: Sequence[str] = SPECIFICATION.joint_names
         self.frames: dict[tuple[str, int], Image] = {}
-        self._target = self.positions
+        self._target: NDArray[np.float64] | None = None
         self._steps = 0
         self._generator = np.random.default_rng(0)
         prefix = f"{namespace}/" if namespace else ""
@@ -60,7 +61,8 @@ class RobotStandIn:
         """Lets one step pass and waits until every node that follows /clock knows it."""
         self.now += STEP
         self._steps += 1
-        self.positions = self.positions + 0.5 * (self._target - self.positions)
+        if self._target is not None:
+            self.positions = self.positions + 0.5 * (self._target - self.positions)
         self._tell_time()
         if "joint_states" not in self.silent:
             known = dict(zip(SPECIFICATION.joint_names, self.positions, strict=True))

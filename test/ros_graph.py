@@ -211,5 +211,3 @@ class Graph:
 
         self.wait_until(logged, f"a log message with {fragments}")
         return found[-1]
-
-

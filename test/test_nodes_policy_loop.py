@@ -11,11 +11,11 @@ from example_policies import INSTRUCTIONS, SPECIFICATION
 pytest.importorskip("rclpy", reason="ROS 2 is not installed")
 pytest.importorskip("ttt_ros.msg", reason="the messages are not built; run `make build`")
 
-from policy_under_test import policy_parameters
+from policy_under_test import policy_parameters, start_policy, start_safeguarded_policy
 from robot_stand_in import RobotStandIn
 from ros_graph import Graph
-
 from ttt_ros.msg import ActionChunk, AdaptationStatus
+
 from ttt_ros.nodes.policy_node import PolicyNode
 from ttt_ros.nodes.safeguard_node import SafeguardNode
 from ttt_ros.nodes.stamps import nanoseconds
@@ -29,25 +29,8 @@ PERIOD = SPECIFICATION.period
 HORIZON, JOINTS = SPECIFICATION.horizon, len(SPECIFICATION.joint_names)
 
 
-def run_with_safeguard(graph: Graph, robot: RobotStandIn, checkpoint: Path, **changes: object) -> None:
-    """Starts safeguard and policy and gives an instruction."""
-    graph.start(SafeguardNode, {"use_sim_time": True})
-    graph.start(PolicyNode, policy_parameters(checkpoint, **changes))
-    robot.step()
-    graph.bring_up("safeguard", "policy")
-    robot.instruct()
-
-
-def run_alone(graph: Graph, robot: RobotStandIn, checkpoint: Path, **changes: object) -> None:
-    """Starts the policy without a safeguard, in mode base, and gives an instruction."""
-    graph.start(PolicyNode, policy_parameters(checkpoint, **changes))
-    robot.step()
-    graph.bring_up("policy")
-    robot.instruct()
-
-
 def test_one_command_is_published_in_every_control_period(graph: Graph, robot: RobotStandIn, tiny_checkpoint: Path) -> None:
-    run_alone(graph, robot, tiny_checkpoint)
+    start_policy(graph, robot, tiny_checkpoint)
     robot.run_until(lambda: len(robot.commands) >= 2, "the first commands")
     for _ in range(30):
         before = len(robot.commands)
@@ -57,7 +40,7 @@ def test_one_command_is_published_in_every_control_period(graph: Graph, robot: R
 
 
 def test_a_command_names_the_joints_and_is_one_waypoint_a_period_ahead(graph: Graph, robot: RobotStandIn, tiny_checkpoint: Path) -> None:
-    run_alone(graph, robot, tiny_checkpoint)
+    start_policy(graph, robot, tiny_checkpoint)
     robot.run_until(lambda: bool(robot.commands), "a command")
     _, command = robot.commands[-1]
     (point,) = command.points
@@ -69,7 +52,7 @@ def test_a_command_names_the_joints_and_is_one_waypoint_a_period_ahead(graph: Gr
 
 def test_without_blending_every_command_is_a_step_of_a_published_chunk(graph: Graph, robot: RobotStandIn, tiny_checkpoint: Path) -> None:
     chunks = graph.listen(ActionChunk, "policy/action_chunk")
-    run_alone(graph, robot, tiny_checkpoint, control__blend_steps=0)
+    start_policy(graph, robot, tiny_checkpoint, control__blend_steps=0)
     robot.run_until(lambda: len(chunks) > 5, "chunks")
     planned = {row for chunk in chunks.messages for row in map(tuple, np.reshape(chunk.positions, (HORIZON, JOINTS)))}
     commanded = {tuple(message.points[0].positions) for _, message in robot.commands}
@@ -80,7 +63,7 @@ def test_without_blending_every_command_is_a_step_of_a_published_chunk(graph: Gr
 def test_the_fields_of_every_chunk_are_consistent(graph: Graph, robot: RobotStandIn, tiny_checkpoint: Path) -> None:
     chunks = graph.listen(ActionChunk, "policy/action_chunk")
     statuses = graph.listen(AdaptationStatus, "policy/adaptation_status")
-    run_with_safeguard(graph, robot, tiny_checkpoint)
+    start_safeguarded_policy(graph, robot, tiny_checkpoint)
     robot.run_until(lambda: bool(chunks.messages) and chunks.latest.weights_version >= 3, "chunks of the third version")
 
     checksums = {0: tensor_checksum(load_policy(tiny_checkpoint).base_fast_weights())}
@@ -104,7 +87,7 @@ def test_every_executed_chunk_is_answered_by_one_adaptation_status(graph: Graph,
     chunks = graph.listen(ActionChunk, "policy/action_chunk")
     statuses = graph.listen(AdaptationStatus, "policy/adaptation_status")
     minimum = 4
-    run_with_safeguard(graph, robot, tiny_checkpoint, adaptation__minimum_samples=minimum, adaptation__queue_size=1000)
+    start_safeguarded_policy(graph, robot, tiny_checkpoint, adaptation__minimum_samples=minimum, adaptation__queue_size=1000)
     robot.run_until(lambda: len(chunks) > 30, "chunks")
     executed = [nanoseconds(chunk.header.stamp) for chunk in chunks.messages[:-1]]  # the last one still plays
     robot.run_until(lambda: len(statuses) > len(executed) - minimum, "a status for each of them")
@@ -121,7 +104,7 @@ def test_a_chunk_is_what_the_policy_answers_whatever_the_order_of_the_joints(
     robot.positions = np.array([0.1, -0.2, 0.3])
     robot.hold_still = True
     chunks = graph.listen(ActionChunk, "policy/action_chunk")
-    run_alone(graph, robot, tiny_checkpoint)
+    start_policy(graph, robot, tiny_checkpoint)
     robot.run_until(lambda: len(chunks) > 2, "chunks")
 
     policy = load_policy(tiny_checkpoint)

@@ -52,8 +52,13 @@ def test_the_module_is_frozen_and_never_changed() -> None:
     assert all(torch.equal(before[name], tensor) for name, tensor in module.state_dict().items())
 
 
-def test_a_module_in_half_precision_keeps_float32_fast_weights_and_version_0() -> None:
-    policy = adapt(foreign_module().late.to(torch.bfloat16), fast_patterns=("linear*",), action_head="norm2")
+def test_the_fast_weights_of_a_module_in_half_precision_are_float32_and_give_its_own_actions() -> None:
+    module = foreign_module()
+    module.late.to(torch.bfloat16)
+    module.norm.to(torch.bfloat16)
+    module.action_head.to(torch.bfloat16)
+    policy = adapt(module, fast_patterns=("late.linear*",))
     fast = policy.base_fast_weights()
+    features = {"tokens": torch.randn(1, 5, 16).to(torch.bfloat16), "joints": torch.zeros(1, 3)}
     assert {weight.dtype for weight in fast.values()} == {torch.float32}
-    assert policy.fast_modules() == ("linear1", "linear2")
+    assert torch.equal(policy.act(features, fast), 0.1 * module.action_head(module.read(features["tokens"])).unflatten(1, (4, 3)))

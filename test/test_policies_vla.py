@@ -71,9 +71,12 @@ def test_the_reconstruction_target_is_the_change_in_units_of_its_scale() -> None
     torch.testing.assert_close(target, change / torch.tensor([0.1, 1.0, 10.0]))
 
 
-def test_the_summary_of_a_camera_does_not_mix_the_order_of_cameras() -> None:
-    policy = built_in_policy()
-    assert policy.encode(observation())["summary"].shape == (1, len(SPECIFICATION.cameras) * CONFIG.width)
+def test_the_summary_has_one_part_for_each_camera() -> None:
+    policy, seen = built_in_policy(), observation()
+    summary = policy.encode(seen)["summary"]
+    assert summary.shape == (1, len(SPECIFICATION.cameras) * CONFIG.width)
+    exchanged = dataclasses.replace(seen, images={"scene": seen.images["wrist"], "wrist": seen.images["scene"]})
+    assert not torch.equal(policy.encode(exchanged)["summary"], summary)
 
 
 def test_encode_refuses_an_unknown_word() -> None:

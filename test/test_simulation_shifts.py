@@ -20,6 +20,7 @@ from ttt_ros.simulation.shifts import NO_SHIFTS, Shifts, apply_to_model
 
 PATH = str(Path(engine.__file__).parent / "assets" / "desk_arm.xml")
 TARGET = np.array([0.3, 0.2, 0.1, 1.2, 0.4, 0.6])
+OUTSTRETCHED = np.array([0.0, 0.3, -0.2, 0.2, 0.0, 0.0])
 
 
 @pytest.fixture(scope="module")
@@ -150,8 +151,8 @@ def test_commands_under_delay_keep_their_order(simulation: Simulation) -> None:
 
 
 def test_a_payload_bends_the_shoulder_by_its_torque_about_it(simulation: Simulation) -> None:
-    unloaded = settled(simulation, NO_SHIFTS, TARGET)
-    loaded = settled(simulation, Shifts(payload=0.2), TARGET)
+    unloaded = settled(simulation, NO_SHIFTS, OUTSTRETCHED)
+    loaded = settled(simulation, Shifts(payload=0.2), OUTSTRETCHED)
     lever = np.linalg.norm(simulation.kinematics.tip(loaded)[:2]) - simulation.kinematics.shoulder_radius
     stiffness = -mujoco.MjModel.from_xml_path(PATH).actuator("shoulder_lift").biasprm[1]
     assert loaded[1] - unloaded[1] == pytest.approx(0.2 * 9.81 * lever / stiffness, rel=0.02)

@@ -147,9 +147,8 @@ class ControlLoop:
         if order.mode == self._ordered:
             return
         if self._ordered < order.mode <= Mode.BASE:
-            trusted = order.trusted_version if order.mode == Mode.FROZEN else 0
-            if self._store.current.number > trusted:
-                self._store.restore(trusted)
+            # Even where there is nothing to take back: a restore also voids the step that may be under way.
+            self._store.restore(order.trusted_version if order.mode == Mode.FROZEN else 0)
         self._ordered = order.mode
 
     def _follow(self, instruction: str) -> None:

@@ -94,7 +94,7 @@ class Session:
         if threaded:
             self.adaptation = AdaptationThread(self.learner, on_report, journal=self._journal)
             self.adaptation.start()
-            self._executor = ThreadPoolExecutor(1, "inference", initializer=torch.set_num_threads, initargs=(1,))
+            self._executor = ThreadPoolExecutor(1, "inference", initializer=_use_one_torch_thread)
         else:
             self.adaptation = SynchronousAdaptation(self.learner, on_report, journal=self._journal)
             self._executor = InlineExecutor()
@@ -181,6 +181,11 @@ class Session:
             write(self._journal)
         except JournalError:
             return
+
+
+def _use_one_torch_thread() -> None:
+    torch.set_num_threads(1)
+    torch.get_num_threads()  # takes the number over for this thread, before another thread changes what new threads get
 
 
 def _opened(path: Path | None, policy: Policy, config: SessionConfig) -> Journal | None:

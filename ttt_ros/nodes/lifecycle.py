@@ -31,6 +31,12 @@ def guarded(node: LifecycleNode, transition: Callable[[], None]) -> TransitionCa
     return TransitionCallbackReturn.SUCCESS
 
 
+def shut_down(node: LifecycleNode) -> None:
+    """Runs the shutdown transition, unless it was run on request before."""
+    if node._state_machine.current_state[1] != "finalized":
+        node.trigger_shutdown()
+
+
 def run(create: Callable[[], NodeType], *, close: Callable[[NodeType], None], arguments: Sequence[str] | None = None) -> int:
     """Creates a node, spins it in a single-threaded executor until SIGINT or SIGTERM, and closes it.
 

@@ -20,8 +20,8 @@ FAR_BELOW = 0.5
 """Share of its nominal rate below which a camera is reported: the default transport delivers far less, a busy machine rather more."""
 
 _TRANSPORT_HINT = (
-    "the transport may be dropping raw images; set FASTDDS_BUILTIN_TRANSPORTS to LARGE_DATA with a max_msg_size above one image"
-    " on both sides, or use compressed images"
+    "the transport may be dropping raw images; let both sides use the profiles of config/fastdds.xml (FASTDDS_DEFAULT_PROFILES_FILE),"
+    " or send compressed images"
 )
 
 

@@ -85,7 +85,7 @@ class PolicyNode(LifecycleNode):
 
     def close(self) -> None:
         """Runs the shutdown transition."""
-        self.trigger_shutdown()
+        lifecycle.shut_down(self)
 
     def _configure(self) -> None:
         policy = load_policy(policy_path(self), device=value(self, "policy.device"))

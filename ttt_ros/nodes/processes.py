@@ -10,11 +10,9 @@ from pathlib import Path
 
 from ament_index_python.packages import get_package_prefix
 
+from ttt_ros.nodes.transport import transport_environment
+
 STOP_TIMEOUT = 5.0  # s until a node that ignores SIGINT is killed; nodes end within one second
-
-# The default transport loses nearly every raw image between processes: its shared-memory segment is smaller than one.
-TRANSPORT = "LARGE_DATA?max_msg_size=4MB&sockets_size=4MB&non_blocking=true&tcp_negotiation_timeout=50"
-
 
 @dataclass(kw_only=True)
 class NodeProcess:
@@ -40,7 +38,7 @@ class NodeProcess:
     def start(self) -> None:
         """Starts the process; it ends with its parent's terminal only through ``stop``, which a Ctrl-C of the parent calls."""
         self.log.parent.mkdir(parents=True, exist_ok=True)
-        environment = {"FASTDDS_BUILTIN_TRANSPORTS": TRANSPORT, "OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1", **os.environ}
+        environment = {"OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1", **transport_environment(), **os.environ}
         with self.log.open("wb") as output:
             self._process = subprocess.Popen(
                 self._command(), stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=environment, start_new_session=True

@@ -68,7 +68,7 @@ class SafeguardNode(LifecycleNode):
 
     def close(self) -> None:
         """Runs the shutdown transition."""
-        self.trigger_shutdown()
+        lifecycle.shut_down(self)
 
     def _configure(self) -> None:
         default = Path(get_package_share_directory("ttt_ros"), "config", "safeguard.yaml")

@@ -203,7 +203,7 @@ class VisionLanguageActionPolicy(nn.Module):
             Both are in units of the standard deviation in training, so that predicting no change has a squared error near 1.
         """
         before, after = transitions.features, transitions.next_features
-        own = torch.cat([self._executed_tokens(transitions), self._outcome_queries(len(transitions))], dim=1)
+        own = torch.cat([self._executed_tokens(transitions), self.outcome_queries.expand(len(transitions), -1, -1)], dim=1)
         outcome = self._late(before, own, fast)[:, -2:]
         summary_change = (after["summary"] - before["summary"]) / self.summary_change_scale
         position_change = (after["proprioception"] - before["proprioception"]) / self.position_change_scale
@@ -226,9 +226,6 @@ class VisionLanguageActionPolicy(nn.Module):
         order = torch.arange(offsets.shape[1], device=offsets.device)
         executed = (order < transitions.steps[:, None])[:, :, None]
         return torch.where(executed, self.executed(offsets), self.not_executed) + self.executed_positions
-
-    def _outcome_queries(self, batch: int) -> Tensor:
-        return self.outcome_queries.expand(batch, -1, -1)
 
     def _stacked_images(self, observation: Observation) -> Tensor:
         for camera in self._specification.cameras:

@@ -129,14 +129,9 @@ def _shift_light(shifts: Shifts, model: mujoco.MjModel, original: mujoco.MjModel
 
 
 def _shift_load(shifts: Shifts, model: mujoco.MjModel, original: mujoco.MjModel) -> None:
-    hand = model.body("hand").id
-    mass = original.body_mass[hand] + shifts.payload
-    tip = original.site("tip").pos
-    arm = tip - original.body_ipos[hand]
-    model.body_mass[hand] = mass
-    model.body_gravcomp[hand] = original.body_gravcomp[hand] * original.body_mass[hand] / mass
-    model.body_ipos[hand] = original.body_ipos[hand] + arm * (shifts.payload / mass)
-    model.body_inertia[hand] = original.body_inertia[hand] + 0.4 * shifts.payload * _PAYLOAD_RADIUS**2
+    payload = model.body("payload").id
+    model.body_mass[payload] = shifts.payload
+    model.body_inertia[payload] = 0.4 * shifts.payload * _PAYLOAD_RADIUS**2
     mujoco.mj_setConst(model, mujoco.MjData(model))
     # mj_setConst also estimates the extent anew, on which the cameras' clipping planes depend.
     model.stat.extent = original.stat.extent

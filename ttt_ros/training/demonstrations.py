@@ -60,16 +60,16 @@ class DemonstrationConfig:
         noise_correlation: of that noise from one control step to the next.
         light: smallest and largest factor on the lights, drawn for each episode.
         sensor_noise: largest standard deviation of the noise on each pixel, of 255, drawn for each episode.
-        seed: of layouts and noise; validation uses other layouts.
+        seed: of layouts and noise; with the limits here no layout has the seed of a validation.
     """
 
-    episodes: Annotated[int, Field(gt=0)] = 2000
+    episodes: Annotated[int, Field(gt=0, le=10_000)] = 2000
     episodes_per_shard: Annotated[int, Field(gt=0)] = 40
     noise: Annotated[float, Field(ge=0, le=0.2)] = 0.06
     noise_correlation: Annotated[float, Field(ge=0, lt=1)] = 0.8
     light: tuple[Annotated[float, Field(gt=0)], Annotated[float, Field(gt=0)]] = (0.85, 1.15)
     sensor_noise: Annotated[float, Field(ge=0, le=60)] = 4.0
-    seed: Annotated[int, Field(ge=0)] = 0
+    seed: Annotated[int, Field(ge=0, lt=100)] = 0
 
     @property
     def shards(self) -> int:
