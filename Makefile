@@ -27,7 +27,7 @@ bench: build
 	$(ENVIRONMENT) ttt-ros bench --out out/bench
 
 train: build
-	$(ENVIRONMENT) ttt-ros train config/training.yaml --out out/training
+	$(ENVIRONMENT) ttt-ros train --config config/training.yaml --output out/training
 
 build: install/$(ROS_DISTRO)/.built
 

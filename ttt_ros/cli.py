@@ -51,13 +51,15 @@ def replay(
 
 @app.command()
 def train(
-    config: Annotated[Path, typer.Argument(help="Training configuration (YAML).")],
-    out: Annotated[Path, typer.Option(help="Folder for demonstrations, logs and checkpoints; an interrupted training resumes there.")],
+    config: Annotated[Path, typer.Option(help="Training configuration (YAML), such as config/training.yaml.")],
+    output: Annotated[Path, typer.Option(help="Folder for demonstrations, log and checkpoints; a broken-off training goes on there.")],
 ) -> None:
     """Train a policy from scripted demonstrations in the simulation."""
-    from ttt_ros.training.command import train as run
+    from ttt_ros.configuration import load_yaml
+    from ttt_ros.training.configuration import TrainingConfig
+    from ttt_ros.training.train import train as run
 
-    run(config, out)
+    console.print(f"{run(load_yaml(config, TrainingConfig), output)}")
 
 
 @app.command()

@@ -251,7 +251,7 @@ class _ImageCosts:
 def _image_costs(progress: Progress) -> _ImageCosts:
     """One camera message to tensor beside a plain copy of its bytes, in turn."""
     data = np.random.default_rng(0).integers(0, 256, IMAGE.height * IMAGE.width * 3, dtype=np.uint8)
-    message = RawImage(encoding="rgb8", height=IMAGE.height, width=IMAGE.width, step=IMAGE.width * 3, data=memoryview(data))
+    message = RawImage(encoding="rgb8", height=IMAGE.height, width=IMAGE.width, step=IMAGE.width * 3, data=data.data)
     costs = _ImageCosts(converted=[], copied=[])
     for _ in progress.track(range(COPIES), description="image to tensor"):
         costs.converted.append(_timed(lambda: policy_image(opencv_rgb(message), IMAGE)))

@@ -145,24 +145,22 @@ class _Run:
             task = progress.add_task(f"{self._arm:8}", total=config.duration, state="")
             director.begin()
             self._photograph(director, "before the shift")
-            while director.elapsed < config.duration:
+
+            def on_spin() -> None:
                 if self._shift is None and director.elapsed >= config.duration / 2:
                     self._bring_shift_in(director)
-                director.pursue(
-                    next(sequence),
-                    until=min(director.elapsed + GOAL_TIME, config.duration),
-                    on_spin=lambda: progress.update(task, completed=min(director.elapsed, config.duration), state=self._state(director)),
-                )
+                progress.update(task, completed=min(director.elapsed, config.duration), state=self._state(director))
+
+            while director.elapsed < config.duration:
+                director.pursue(next(sequence), until=min(director.elapsed + GOAL_TIME, config.duration), on_spin=on_spin)
                 self._require_alive()
             self._duration = director.elapsed
             director.settle(SETTLE_TIME)
 
     def _bring_shift_in(self, director: Director) -> None:
         config = self._config
+        self._shift = run_record.Shift(name="light, encoders", description=config.shift_description, start=round(director.elapsed, 1))
         director.shift(dict(config.shift), timeout=BRING_UP_TIMEOUT)
-        self._shift = run_record.Shift(
-            name=", ".join(name for name, _ in config.shift), description=config.shift_description, start=director.elapsed
-        )
         director.settle(0.2)
         self._photograph(director, "after the shift")
 

@@ -36,7 +36,8 @@ from ttt_ros.nodes.policy_parameters import (
 )
 from ttt_ros.nodes.quality_of_service import LATCHED, RELIABLE, SENSOR
 from ttt_ros.nodes.stamps import nanoseconds
-from ttt_ros.policies.checkpoint import check_specification, load_policy
+from ttt_ros.policies.checkpoint import check_specification
+from ttt_ros.policies.factory import create_policy
 from ttt_ros.policies.specification import CameraSpecification
 from ttt_ros.safeguard.ladder import Mode
 
@@ -88,7 +89,7 @@ class PolicyNode(LifecycleNode):
         lifecycle.shut_down(self)
 
     def _configure(self) -> None:
-        policy = load_policy(policy_path(self), device=value(self, "policy.device"))
+        policy = create_policy(policy_path(self), device=value(self, "policy.device"), factory=value(self, "policy.factory"))
         cameras = camera_parameters(self)
         check_specification(
             policy.specification,

@@ -31,6 +31,7 @@ class CameraParameters:
 def declare_parameters(node: Node) -> None:
     """Declares all parameters of the policy node."""
     declare(node, "policy.path", "", "checkpoint (safetensors); empty: the shipped desk arm policy")
+    declare(node, "policy.factory", "", "module:function that loads the checkpoint; empty: the built-in policy's loader")
     declare(node, "policy.device", "cpu", "torch device: cpu or cuda")
     declare(node, "safeguard_node", "safeguard", "name of the safeguard node whose state is obeyed")
 
