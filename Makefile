@@ -41,7 +41,7 @@ $(VENV)/.installed: requirements.txt tools/mend_wheels.py tools/check_prerequisi
 
 # Python files are linked into the install tree, so only messages, the build files and new files need a build.
 install/$(ROS_DISTRO)/.built: $(VENV)/.installed CMakeLists.txt package.xml $(wildcard msg/*.msg scripts/* launch/* config/*) $(shell find ttt_ros -type d -not -name __pycache__)
-	$(ENVIRONMENT) colcon --log-base log/$(ROS_DISTRO) build --symlink-install --event-handlers console_direct- \
+	$(ENVIRONMENT) colcon --log-base log/$(ROS_DISTRO) build --symlink-install --event-handlers console_cohesion- summary+ \
 	  --base-paths . --build-base build/$(ROS_DISTRO) --install-base install/$(ROS_DISTRO) \
 	  --cmake-args -DPython3_EXECUTABLE=$(CURDIR)/$(VENV)/bin/python -DBUILD_TESTING=OFF
 	touch $@

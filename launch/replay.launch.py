@@ -3,13 +3,12 @@
 from launch import LaunchDescription
 from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription, SetEnvironmentVariable
 from launch.launch_description_sources import PythonLaunchDescriptionSource
-from launch.substitutions import EnvironmentVariable, LaunchConfiguration, PathJoinSubstitution
+from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 from launch_ros.substitutions import FindPackageShare
 
-# Fast DDS's default socket buffers are smaller than a raw image of 640x480 and lose it. Only the sender needs larger ones.
-TRANSPORT = "DEFAULT?sockets_size=4MB"
+from ttt_ros.nodes.transport import transport_environment
 
 
 def generate_launch_description() -> LaunchDescription:
@@ -20,9 +19,7 @@ def generate_launch_description() -> LaunchDescription:
             DeclareLaunchArgument("use_sim_time", default_value="true", choices=["true"], description="the bag makes the time"),
             DeclareLaunchArgument("bag", description="folder of the rosbag2"),
             DeclareLaunchArgument("rate", default_value="1.0", description="played over recorded speed"),
-            SetEnvironmentVariable(
-                "FASTDDS_BUILTIN_TRANSPORTS", EnvironmentVariable("FASTDDS_BUILTIN_TRANSPORTS", default_value=TRANSPORT)
-            ),
+            *[SetEnvironmentVariable(name, value) for name, value in transport_environment().items()],
             IncludeLaunchDescription(
                 PythonLaunchDescriptionSource(PathJoinSubstitution([FindPackageShare("ttt_ros"), "launch", "robot.launch.py"]))
             ),

@@ -8,8 +8,7 @@ from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 from launch_ros.substitutions import FindPackageShare
 
-# Fast DDS's default socket buffers are smaller than a raw image of 640x480 and lose it. Only the sender needs larger ones.
-TRANSPORT = "DEFAULT?sockets_size=4MB"
+from ttt_ros.nodes.transport import transport_environment
 
 
 def generate_launch_description() -> LaunchDescription:
@@ -29,9 +28,7 @@ def generate_launch_description() -> LaunchDescription:
                 description="parameters of the simulation node: image size and shifts",
             ),
             SetEnvironmentVariable("MUJOCO_GL", EnvironmentVariable("MUJOCO_GL", default_value="egl")),
-            SetEnvironmentVariable(
-                "FASTDDS_BUILTIN_TRANSPORTS", EnvironmentVariable("FASTDDS_BUILTIN_TRANSPORTS", default_value=TRANSPORT)
-            ),
+            *[SetEnvironmentVariable(name, value) for name, value in transport_environment().items()],
             IncludeLaunchDescription(PythonLaunchDescriptionSource(PathJoinSubstitution([share, "launch", "robot.launch.py"]))),
             Node(
                 package="ttt_ros",

@@ -1,5 +1,6 @@
 """A ROS graph of a test's own: nodes under test in threads, and a tester node that listens, calls services and waits."""
 
+import gc
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -72,6 +73,7 @@ class NodeThread:
             self.node.close()
             self._executor.shutdown()
             self.node.destroy_node()
+            self.node = None
 
 
 class Inbox(Generic[Message]):
@@ -135,6 +137,8 @@ class Graph:
             self.tester.destroy_node()
             self.context.try_shutdown()
             self.context.destroy()
+            # A node that lives on in a reference cycle would, when it is collected, end the log topic of a later test's node of that name.
+            gc.collect()
 
     def followers(self) -> list[Node]:
         """The running nodes that follow /clock."""

@@ -3,6 +3,7 @@
 import pytest
 import torch
 from example_policies import adapt, foreign_module, observation
+from torch import nn
 
 from ttt_ros.errors import AdaptationError
 
@@ -21,6 +22,30 @@ from ttt_ros.errors import AdaptationError
 def test_a_pattern_that_matches_what_must_not_adapt_is_refused_with_the_reason(pattern: str, reason: str) -> None:
     with pytest.raises(AdaptationError, match=reason):
         adapt(foreign_module(), fast_patterns=("late.linear*", pattern))
+
+
+@pytest.mark.parametrize(
+    ("part", "reason"),
+    [
+        (nn.MultiheadAttention(4, 2), "attention"),
+        (nn.LayerNorm(4), "a norm"),
+        (nn.BatchNorm2d(4), "a norm"),
+        (nn.GroupNorm(2, 4), "a norm"),
+        (nn.Embedding(3, 4), "an embedding"),
+        (nn.EmbeddingBag(3, 4), "an embedding"),
+    ],
+)
+def test_what_must_not_adapt_is_recognised_by_its_type_whatever_its_name(part: nn.Module, reason: str) -> None:
+    module = nn.ModuleDict({"mlp": nn.Linear(4, 4), "part": part, "action_head": nn.Linear(4, 4)})
+    with pytest.raises(AdaptationError, match=f"part.* is {reason}"):
+        adapt(module, fast_patterns=("mlp.*", "part.*"))
+
+
+@pytest.mark.parametrize(("name", "reason"), [("cross_attention", "attention"), ("PatchEmbed", "an embedding"), ("my_norm", "a norm")])
+def test_what_must_not_adapt_is_recognised_by_its_name_whatever_its_type(name: str, reason: str) -> None:
+    module = nn.ModuleDict({"mlp": nn.Linear(4, 4), name: nn.Linear(4, 4), "action_head": nn.Linear(4, 4)})
+    with pytest.raises(AdaptationError, match=f"{name}.* is {reason}"):
+        adapt(module, fast_patterns=("mlp.*", f"{name}.*"))
 
 
 @pytest.mark.parametrize("patterns", [(), ("late.linear*", "missing.*")])

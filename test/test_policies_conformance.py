@@ -1,7 +1,8 @@
 """What must hold for every policy, tested on the built-in one and on a foreign module behind the adapter."""
 
+import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 import torch
@@ -129,6 +130,15 @@ def test_the_outcome_depends_on_what_was_executed(policy: Policy) -> None:
     assert not torch.equal(one["proprioception"].prediction, two["proprioception"].prediction)
 
 
+@pytest.fixture
+def eager_thread_switches() -> Iterator[None]:
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(interval)
+
+
+@pytest.mark.usefixtures("eager_thread_switches")
 def test_threads_with_different_fast_weights_do_not_disturb_each_other(policy: Policy) -> None:
     features = policy.encode(observation())
     versions = [policy.base_fast_weights(), moved(policy)]

@@ -55,6 +55,7 @@ class SimulationNode(Node):
         self._resets = 0
         self._simulation.reset(value(self, "seed"))
         self._simulation.set_shifts(self._shifts({}))
+        self._simulation.render(CAMERAS[0])  # without a GL library this says so, now and not in a callback
         self._follower = TrajectoryFollower(JOINT_NAMES)
         self._commanded = np.array(HOME)
         self._steps = 0

@@ -33,8 +33,11 @@ FRAME_INTERVAL = 4
 """Control steps from one stored frame to the next: neighbouring frames teach little, so new scenes are the better use of space."""
 
 _MAX_GOAL_STEPS = 250
-_STEPS_AFTER_SUCCESS = 24
-"""Long enough that the chunk of every frame up to the success is whole, with two frames of what to do afterwards."""
+_STEPS_AFTERWARDS = 24
+"""Long enough that the chunk of every frame up to the end of a task is whole, with two frames of what to do afterwards."""
+
+_PUSHED_DISTANCE = 0.012
+"""How close to the mark's centre a demonstration brings the cube, m: a push that stops where it first counts teaches to stop short."""
 
 Frame: TypeAlias = dict[str, Any]
 """Arrays and scalars of one frame, by column."""
@@ -65,7 +68,7 @@ class DemonstrationConfig:
 
     episodes: Annotated[int, Field(gt=0, le=10_000)] = 2000
     episodes_per_shard: Annotated[int, Field(gt=0)] = 40
-    noise: Annotated[float, Field(ge=0, le=0.2)] = 0.06
+    noise: Annotated[float, Field(ge=0, le=0.1)] = 0.06
     noise_correlation: Annotated[float, Field(ge=0, lt=1)] = 0.8
     light: tuple[Annotated[float, Field(gt=0)], Annotated[float, Field(gt=0)]] = (0.85, 1.15)
     sensor_noise: Annotated[float, Field(ge=0, le=60)] = 4.0
@@ -139,7 +142,11 @@ def _draw_goals(generator: np.random.Generator) -> list[Task]:
 
 
 class _Goal:
-    """One task, demonstrated from where the arm is, until shortly after its success."""
+    """One task, demonstrated from where the arm is: done with some margin, and then held.
+
+    The expert goes home at the edge of success, which cannot be imitated: the pictures on both sides of that edge look the same.
+    So what is shown after the end is to keep the contact or the place.
+    """
 
     def __init__(self, config: DemonstrationConfig, simulation: Simulation, task: Task, generator: np.random.Generator) -> None:
         self._config = config
@@ -157,22 +164,29 @@ class _Goal:
 
     def record(self) -> list[Frame]:
         """The frames of a successful demonstration; none of a failed one."""
-        self._simulation.start(self._task)
-        remaining = _STEPS_AFTER_SUCCESS
-        for step in range(_MAX_GOAL_STEPS):
-            remaining -= self._simulation.succeeded()
-            if remaining < 0:
-                break
-            if step % FRAME_INTERVAL == 0:
-                self._frames.append(self._frame())
-            self._act()
-        if not self._simulation.succeeded():
-            return []
+        if self._task.skill is Skill.TOUCH:
+            # A push is not told to the simulation: it would make the expert go home as soon as the cube is at the edge of the mark.
+            self._simulation.start(self._task)
+        while not self._is_done():
+            if len(self._commands) == _MAX_GOAL_STEPS:
+                return []
+            self._step(self._expert.action(self._task))
+        touched = self._task.skill is Skill.TOUCH and self._commands
+        held = self._commands[-1] if touched else self._simulation.joint_positions()
+        for _ in range(_STEPS_AFTERWARDS):
+            self._step(held)
         whole = (len(self._commands) - HORIZON) // FRAME_INTERVAL + 1
         return [{**frame, **self._chunks(index * FRAME_INTERVAL)} for index, frame in enumerate(self._frames[:whole])]
 
-    def _act(self) -> None:
-        command = self._command()
+    def _is_done(self) -> bool:
+        simulation, colour = self._simulation, self._task.colour
+        if self._task.skill is Skill.TOUCH:
+            return simulation.succeeded()
+        return bool(np.linalg.norm((simulation.cube_position(colour) - simulation.mark_position())[:2]) <= _PUSHED_DISTANCE)
+
+    def _step(self, command: NDArray[np.float64]) -> None:
+        if len(self._commands) % FRAME_INTERVAL == 0:
+            self._frames.append(self._frame())
         self._commands.append(command)
         self._executed.append(command + self._next_noise())
         self._simulation.command(self._executed[-1])
@@ -183,12 +197,6 @@ class _Goal:
         innovation = self._noise_scale * math.sqrt(1 - self._config.noise_correlation**2)
         self._noise = self._config.noise_correlation * self._noise + innovation * self._generator.standard_normal(self._noise.shape)
         return noisy * self._noise
-
-    def _command(self) -> NDArray[np.float64]:
-        # The pictures before and after a touch look the same, so going home after it cannot be imitated; keeping contact can.
-        if self._task.skill is Skill.TOUCH and self._simulation.succeeded():
-            return self._commands[-1]
-        return self._expert.action(self._task)
 
     def _frame(self) -> Frame:
         simulation = self._simulation

@@ -1,0 +1,245 @@
+"""The safeguard node over real topics, with a robot and a policy that are played by the test."""
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("rclpy", reason="ROS 2 is not installed")
+pytest.importorskip("ttt_ros.msg", reason="the messages are not built; run `make build`")
+
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from policy_stand_in import PolicyStandIn
+from robot_stand_in import RobotStandIn
+from ros_graph import Graph, Inbox
+from std_srvs.srv import Trigger
+from ttt_ros.msg import SafeguardState
+
+from ttt_ros.nodes.quality_of_service import LATCHED
+from ttt_ros.nodes.safeguard_node import SafeguardNode
+from ttt_ros.nodes.stamps import nanoseconds
+
+pytestmark = pytest.mark.ros
+
+HEARTBEAT = 0.1  # s, as shipped
+
+
+class Watched:
+    """The safeguard at work on healthy streams, in mode adapting."""
+
+    def __init__(self, graph: Graph, robot: RobotStandIn) -> None:
+        self.graph, self.robot = graph, robot
+        self.states: Inbox[SafeguardState] = graph.listen(SafeguardState, "safeguard/state", LATCHED)
+        self.chunks_stopped = False
+        graph.start(SafeguardNode, {"use_sim_time": True})
+        robot.step()
+        graph.bring_up("safeguard")
+        self.policy = PolicyStandIn(graph)
+        self.run_until_mode(SafeguardState.ADAPTING)
+
+    def run_for(self, duration: float) -> None:
+        """Lets time pass; the policy acts and adapts cleanly every 0.2 s unless told otherwise."""
+        for _ in range(round(duration / 0.2)):
+            self.live()
+
+    def run_until_mode(self, mode: int, live: Callable[[], None] | None = None) -> SafeguardState:
+        """Lets time pass until the safeguard orders ``mode``."""
+        self.graph.wait_until(
+            lambda: bool(self.states.messages) and self.states.latest.mode == mode, f"mode {mode}", meanwhile=live or self.live
+        )
+        return self.states.latest
+
+    def live(self) -> None:
+        """Lets 0.2 s pass in which the policy does what it should."""
+        if not self.chunks_stopped:
+            self.policy.act()
+            self.policy.adapt()
+        self.robot.run_for(0.2)
+
+    def reset(self) -> Trigger.Response:
+        """Calls the reset service."""
+        return self.graph.call(Trigger, "safeguard/reset", Trigger.Request())
+
+
+@pytest.fixture
+def watched(graph: Graph, robot: RobotStandIn) -> Watched:
+    return Watched(graph, robot)
+
+
+def test_it_starts_in_base_and_permits_adaptation_once_every_stream_has_proven_good(graph: Graph, robot: RobotStandIn) -> None:
+    states = Watched(graph, robot).states.messages
+    first, last = states[0], states[-1]
+    assert (first.mode, first.permit) == (SafeguardState.BASE, False)
+    assert all("starting: " in reason for reason in first.reasons)
+    assert (last.mode, last.permit, list(last.reasons)) == (SafeguardState.ADAPTING, True, [])
+    assert nanoseconds(last.header.stamp) - nanoseconds(first.header.stamp) >= 9 * HEARTBEAT * 1e9
+
+
+@pytest.mark.parametrize(
+    ("figures", "windows", "mode", "reason"),
+    [
+        pytest.param(
+            {"gradient_norm": math.nan}, 2, SafeguardState.FROZEN, "gradient_norm nan is not finite (limit 20)", id="NaN gradient"
+        ),
+        pytest.param(
+            {"gradient_norm": math.inf}, 2, SafeguardState.FROZEN, "gradient_norm inf is not finite (limit 20)", id="infinite gradient"
+        ),
+        pytest.param({"gradient_norm": 25.0}, 2, SafeguardState.FROZEN, "gradient_norm 25 above 20", id="gradient limit"),
+        pytest.param({"drift": 0.3}, 2, SafeguardState.FROZEN, "drift_total 0.3 above 0.25", id="drift limit"),
+        pytest.param({"drift": 0.6}, 1, SafeguardState.BASE, "drift_total 0.6 above 0.5", id="drift far beyond"),
+        pytest.param({"action_deviation": 0.4}, 2, SafeguardState.BASE, "action_deviation 0.4 rad above 0.3 rad", id="other actions"),
+        pytest.param({"prediction_loss": 5.0}, 3, SafeguardState.FROZEN, "prediction_loss 5 above 4", id="prediction loss"),
+    ],
+)
+def test_a_bad_window_leads_down_at_once_with_signal_value_and_limit(
+    watched: Watched, figures: dict[str, float], windows: int, mode: int, reason: str
+) -> None:
+    trusted = watched.policy.version
+    for _ in range(windows):
+        watched.policy.adapt(**figures)
+    # The clock stands still: the state comes with the message, not with the next heartbeat.
+    state = watched.run_until_mode(mode, live=watched.graph.spin)
+    assert nanoseconds(state.header.stamp) == watched.robot.now
+    assert not state.permit
+    assert reason in state.reasons[0]
+    assert state.trusted_version == trusted
+    assert nanoseconds(state.since) == watched.robot.now
+
+
+def test_a_single_glitched_window_changes_nothing(watched: Watched) -> None:
+    before = len(watched.states)
+    watched.policy.adapt(gradient_norm=math.nan)
+    watched.run_for(1.0)
+    assert {state.mode for state in watched.states.messages[before:]} == {SafeguardState.ADAPTING}
+
+
+def test_frozen_lasts_until_as_many_good_windows_as_the_rule_demands(watched: Watched) -> None:
+    for _ in range(2):
+        watched.policy.adapt(gradient_norm=25.0)
+    watched.run_until_mode(SafeguardState.FROZEN, live=watched.graph.spin)
+    for _ in range(4):
+        watched.live()
+        assert watched.states.latest.mode == SafeguardState.FROZEN
+    watched.run_until_mode(SafeguardState.ADAPTING)
+
+
+def test_windows_refused_without_a_figure_count_as_rejected_and_as_nothing_else(watched: Watched) -> None:
+    unknown = dict.fromkeys(("gradient_norm", "drift", "action_deviation", "prediction_loss"), -1.0)
+    for _ in range(8):
+        watched.policy.adapt(committed=False, **(unknown | {"drift": 0.0}))
+    state = watched.run_until_mode(SafeguardState.FROZEN, live=watched.graph.spin)
+    assert len(state.reasons) == 1
+    assert "rejected 1 above 0.5" in state.reasons[0]
+
+
+@pytest.mark.parametrize(
+    ("stream", "reason"),
+    [("wrist", ("camera_age", "(wrist)", "above 0.5 s")), ("joint_states", ("joint_state_age", "above 0.2 s"))],
+)
+def test_a_silent_stream_leads_to_hold_which_only_a_reset_with_the_stream_back_lifts(
+    watched: Watched, stream: str, reason: tuple[str, ...]
+) -> None:
+    watched.robot.silent.add(stream)
+    silent_since = watched.robot.now
+    state = watched.run_until_mode(SafeguardState.HOLD)
+    assert all(part in state.reasons[0] for part in reason)
+    assert nanoseconds(state.since) - silent_since < 1.5e9
+
+    answer = watched.reset()
+    assert not answer.success
+    assert reason[0] in answer.message
+
+    watched.robot.silent.clear()
+    watched.run_for(2.0)
+    assert watched.states.latest.mode == SafeguardState.HOLD
+
+    answer = watched.reset()
+    assert answer.success
+    watched.run_until_mode(SafeguardState.ADAPTING)
+
+
+def test_actions_far_from_the_base_latch_hold_until_a_reset(watched: Watched) -> None:
+    watched.policy.adapt(action_deviation=1.5)
+    watched.run_until_mode(SafeguardState.HOLD, live=watched.graph.spin)
+    watched.run_for(2.0)
+    assert watched.states.latest.mode == SafeguardState.HOLD
+    assert watched.reset().success
+    watched.run_until_mode(SafeguardState.ADAPTING)
+
+
+def test_a_silent_policy_leads_to_base_and_is_taken_back_when_it_speaks(watched: Watched) -> None:
+    watched.chunks_stopped = True
+    state = watched.run_until_mode(SafeguardState.BASE)
+    assert "chunk_age" in state.reasons[0]
+    watched.chunks_stopped = False
+    watched.run_until_mode(SafeguardState.ADAPTING)
+
+
+def test_a_late_subscriber_learns_the_state_at_once(watched: Watched) -> None:
+    watched.policy.adapt(drift=0.6)
+    watched.run_until_mode(SafeguardState.BASE, live=watched.graph.spin)
+    late = watched.graph.listen(SafeguardState, "safeguard/state", LATCHED)
+    watched.graph.wait_until(lambda: bool(late.messages), "the latched state, with the clock standing still")
+    assert late.messages[0].mode == SafeguardState.BASE
+
+
+def test_the_heartbeat_beats_ten_times_a_second_of_ros_time(watched: Watched) -> None:
+    before = len(watched.states)
+    start = watched.robot.now
+    watched.run_for(2.0)
+    watched.graph.wait_until(lambda: len(watched.states) - before >= 20, "the last heartbeat")
+    stamps = [nanoseconds(state.header.stamp) for state in watched.states.messages[before:]]
+    assert stamps == [start + round(beat * HEARTBEAT * 1e9) + (stamps[0] - start) for beat in range(20)]
+    assert watched.states.latest.permit_validity > HEARTBEAT
+
+
+def test_diagnostics_tell_mode_and_ages_once_a_second(watched: Watched) -> None:
+    arrays = watched.graph.listen(DiagnosticArray, "/diagnostics")
+    watched.run_for(2.0)
+    watched.graph.wait_until(lambda: len(arrays) == 2, "two diagnostics in two seconds")
+    (status,) = arrays.latest.status
+    values = {each.key: each.value for each in status.values}
+    assert (status.name, status.level, status.message) == ("safeguard: mode", DiagnosticStatus.OK, "mode adapting")
+    assert values["mode"] == "adapting"
+    assert "age of joint_state_age [s]" in values
+    watched.policy.adapt(drift=0.6)
+    watched.graph.wait_until(lambda: arrays.latest.status[0].level == DiagnosticStatus.WARN, "a warning", meanwhile=watched.live)
+    assert "drift_total 0.6" in arrays.latest.status[0].message
+
+
+def test_a_deactivated_safeguard_is_silent_and_starts_in_base_again(watched: Watched) -> None:
+    assert watched.graph.transition("safeguard", "deactivate")
+    before = len(watched.states)
+    watched.robot.run_for(0.5)
+    assert len(watched.states) == before
+    assert watched.graph.transition("safeguard", "activate")
+    watched.graph.wait_until(lambda: len(watched.states) > before, "a state")
+    assert watched.states.messages[before].mode == SafeguardState.BASE
+
+
+@pytest.mark.parametrize(
+    ("text", "fragments"),
+    [
+        (None, ("cannot read", "check the path")),
+        ("rules: [", ("is not valid YAML",)),
+        ("rules: []", ("a safeguard without rules guards nothing",)),
+        ("colour: red\nrules: []", ("unknown key 'colour'",)),
+        (
+            "rules: [{signal: gradient_nrom, limit: 1.0, clear_limit: 0.5, trips: 1, of_last: 1, clear_after: 1, mode: frozen}]",
+            ("unknown signal 'gradient_nrom'", "known signals are"),
+        ),
+    ],
+)
+def test_rules_that_cannot_be_used_fail_configure_and_can_be_mended(
+    graph: Graph, robot: RobotStandIn, tmp_path: Path, text: str | None, fragments: tuple[str, ...]
+) -> None:
+    path = tmp_path / "rules.yaml"
+    if text is not None:
+        path.write_text(text)
+    graph.start(SafeguardNode, {"use_sim_time": True, "rules": str(path)})
+    assert not graph.transition("safeguard", "configure")
+    graph.wait_for_log("safeguard", *fragments)
+    assert graph.state("safeguard") == "unconfigured"
+    path.write_text("rules: [{signal: camera_age, limit: 1.0, clear_limit: 0.5, trips: 1, of_last: 1, clear_after: 1, mode: hold}]")
+    graph.bring_up("safeguard")
