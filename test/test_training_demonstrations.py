@@ -10,7 +10,7 @@ from safetensors.torch import load_file
 
 from ttt_ros.errors import RecordingError
 from ttt_ros.simulation.arm import JOINT_NAMES
-from ttt_ros.simulation.tasks import INSTRUCTIONS
+from ttt_ros.simulation.tasks import INSTRUCTIONS, MARK_TOLERANCE
 from ttt_ros.training.demonstration_set import DemonstrationSet
 from ttt_ros.training.demonstrations import FRAME_INTERVAL, HORIZON, DemonstrationConfig, record_demonstrations
 from ttt_ros.training.desk_arm import SPECIFICATION, VOCABULARY
@@ -64,6 +64,17 @@ def test_a_goal_begins_where_the_last_one_ended(paths: list[Path]) -> None:
         jump = (frames["positions"][first] - frames["positions"][first - 1]).abs().max()
         ordinary = (frames["positions"][1:first] - frames["positions"][: first - 1]).abs().max()
         assert jump < 10 * ordinary
+
+
+def test_a_task_is_done_with_a_margin_and_then_held(paths: list[Path]) -> None:
+    frames = load_file(paths[0])
+    for goal in frames["goal"].unique():
+        last = int((frames["goal"] == goal).nonzero()[-1])
+        commands = frames["commands"][last]
+        assert torch.equal(commands, commands[:1].expand_as(commands))
+        if "mark" in INSTRUCTIONS[int(frames["instruction"][last])]:
+            cube, mark = frames["landmarks"][last].split(2)
+            assert (cube - mark).norm() < 0.6 * MARK_TOLERANCE
 
 
 def test_the_labels_are_the_experts_and_not_the_noise_that_was_executed(paths: list[Path]) -> None:

@@ -1,0 +1,23 @@
+"""A safeguard node's orders, given by hand."""
+
+from ros_graph import Graph
+from ttt_ros.msg import SafeguardState
+
+from ttt_ros.nodes.quality_of_service import LATCHED
+
+LONG = 1000.0  # s of validity, so that an order holds for a whole test
+
+
+class SafeguardStandIn:
+    """Publishes on the state topic of a node called ``safeguard``."""
+
+    def __init__(self, graph: Graph) -> None:
+        """Waits until somebody listens."""
+        self._states = graph.publisher(SafeguardState, "safeguard/state", LATCHED)
+
+    def order(self, mode: int, *, validity: float = LONG, trusted_version: int = 0, reasons: tuple[str, ...] = ()) -> None:
+        """Orders ``mode``, with a permit if it is adapting."""
+        permit = mode == SafeguardState.ADAPTING
+        self._states.publish(
+            SafeguardState(mode=mode, permit=permit, permit_validity=validity, trusted_version=trusted_version, reasons=list(reasons))
+        )
