@@ -29,6 +29,7 @@ class RobotStandIn:
         commands: every joint trajectory with the instant at which it came.
         hold_still: commands do not move it.
         silent: streams that are not published: names of cameras, or "joint_states".
+        each_step: called in every step, after its own messages; for messages that it does not send itself.
         joint_order: names in the order in which joint states give them; those that the policy does not know stand at 0.5 rad.
         frames: what was published, by camera and stamp.
     """
@@ -40,6 +41,7 @@ class RobotStandIn:
         self.commands: list[tuple[int, JointTrajectory]] = []
         self.hold_still = False
         self.silent: set[str] = set()
+        self.each_step: Callable[[], None] = lambda: None
         self.joint_order: Sequence[str] = SPECIFICATION.joint_names
         self.frames: dict[tuple[str, int], Image] = {}
         self._target: NDArray[np.float64] | None = None
@@ -71,6 +73,7 @@ class RobotStandIn:
             for name in CAMERAS:
                 if name not in self.silent:
                     self.publish_image(name, self.picture())
+        self.each_step()
         self._graph.wait_until(self._all_follow, "the nodes following /clock", meanwhile=self._tell_time)
 
     def run_for(self, duration: float) -> None:

@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 import pytest
 
 ROOT = Path(__file__).parent.parent
-FILES = sorted((ROOT / "launch").iterdir())
+FILES = sorted((ROOT / "launch").glob("*.launch.py"))
 MANIFEST = ElementTree.parse(ROOT / "package.xml").getroot()
 PACKAGE = MANIFEST.findtext("name")
 

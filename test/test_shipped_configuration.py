@@ -28,7 +28,7 @@ def policy_node() -> dict:
 
 
 def test_the_adaptation_parameters_are_complete_and_the_defaults(policy_node: dict) -> None:
-    of_the_node = ("enabled", "journal", "initial_weights", "save_path")
+    of_the_node = ("enabled", "journal_directory", "initial_weights", "save_path")
     written = {name: value for name, value in policy_node["adaptation"].items() if name not in of_the_node}
     assert written == {**dataclasses.asdict(AdaptationConfig()), "objectives": dict(AdaptationConfig().objectives)}
 

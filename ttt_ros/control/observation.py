@@ -80,6 +80,7 @@ class ObservationAssembler:
         self._frames: dict[str, _Frame] = {}
         self._joints: deque[_JointReading] = deque()
         self._instruction = ""
+        self._instruction_refusal = ""
 
     def add_image(self, name: str, stamp: int, image: Tensor) -> None:
         """Takes a frame of camera ``name``: RGB, uint8, (height, width, 3) as specified. The tensor is kept, not copied.
@@ -106,7 +107,11 @@ class ObservationAssembler:
 
     def set_instruction(self, text: str) -> None:
         """Sets the task in words; an empty text withdraws it."""
-        self._instruction = text.strip()
+        self._instruction, self._instruction_refusal = text.strip(), ""
+
+    def refuse_instruction(self, reason: str) -> None:
+        """Withdraws the task because the new one cannot be read; the fault says so, with ``reason``, until the next is set."""
+        self._instruction, self._instruction_refusal = "", reason
 
     def assemble(self, now: int) -> Observation | Fault:
         """The newest frame of each camera with the joint state nearest in time to the oldest of those frames."""
@@ -148,7 +153,7 @@ class ObservationAssembler:
         if not self._joints:
             return Fault(kind="missing", stream=JOINT_STATES, reason=f"{JOINT_STATES}: none has come; check the robot driver and its topic")
         if not self._instruction:
-            return Fault(kind="missing", stream=INSTRUCTION, reason=f"{INSTRUCTION}: none is set; publish one")
+            return Fault(kind="missing", stream=INSTRUCTION, reason=f"{INSTRUCTION}: {self._instruction_refusal or 'none is set; publish one'}")
         return None
 
     def _untimely(self, now: int) -> Fault | None:

@@ -4,7 +4,7 @@ import os
 import platform
 import shutil
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
@@ -21,14 +21,16 @@ from ttt_ros.errors import TttRosError
 from ttt_ros.evaluation import run_record
 from ttt_ros.evaluation.demo_report import DemoReport, Environment, Limits, judged
 from ttt_ros.evaluation.report import write_report
-from ttt_ros.nodes.bring_up import BRING_UP_TIMEOUT, BringUpError, bring_up
-from ttt_ros.nodes.director import Director, goals
+from ttt_ros.nodes.bring_up import BRING_UP_TIMEOUT, BringUpError
+from ttt_ros.nodes.director import Director, goal_sequence
 from ttt_ros.nodes.processes import NodeProcess
+from ttt_ros.nodes.run_observer import RunObserver
 from ttt_ros.policies.checkpoint import read_header
 from ttt_ros.policies.shipped import SHIPPED_POLICY
 from ttt_ros.simulation.tasks import TASKS, Skill
 
 SETTLE_TIME = 1.0  # s after the last goal, so that the last window is reported
+SHIFT_TIME = 0.2  # s after which the cameras show the shift
 GOAL_TIME = 4.0  # s until a goal is given up
 CAMERAS = ("scene", "wrist")
 
@@ -82,7 +84,6 @@ class _Run:
         share = Path(get_package_share_directory("ttt_ros"), "config")
         logs = out / "logs" / arm
         self._config, self._arm, self._out, self._console = config, arm, out, console
-        self._period = read_header(SHIPPED_POLICY).specification.period
         self._processes = {
             "simulation": NodeProcess(
                 executable="simulation_node",
@@ -96,7 +97,7 @@ class _Run:
                 executable="policy_node",
                 log=logs / "policy.log",
                 parameter_file=share / "policy_node.yaml",
-                parameters={"adaptation.journal": (logs / "journal.jsonl").absolute(), **ADAPTATION[arm]},
+                parameters={"adaptation.journal_directory": logs.absolute(), **ADAPTATION[arm]},
             ),
             "recorder": NodeProcess(
                 executable="recorder_node",
@@ -105,6 +106,7 @@ class _Run:
             ),
         }
         self._came_up: dict[str, bool] = dict.fromkeys(self._processes, False)
+        self._goals: list[run_record.Goal] = []
         self._pictures: list[run_record.Picture] = []
         self._shift: run_record.Shift | None = None
         self._duration = 0.0
@@ -112,62 +114,64 @@ class _Run:
     def record(self) -> run_record.RunRecord:
         """Runs the arm; whatever goes wrong is told and shows in the record."""
         executor = SingleThreadedExecutor()
-        director = Director(executor, period=self._period)
+        director = Director(executor, timeout=BRING_UP_TIMEOUT)
+        observer = RunObserver(director, period=read_header(SHIPPED_POLICY).specification.period)
         try:
             for process in self._processes.values():
                 process.start()
-            self._bring_up(director, executor)
-            self._lead(director)
+            self._bring_up(director)
+            self._lead(director, observer)
         except (TttRosError, KeyboardInterrupt) as error:
             self._console.print(f"[red]{self._arm}: {error or 'interrupted'}[/red]")
         finally:
             exit_codes = {name: process.stop() for name, process in self._processes.items()}
             executor.shutdown()
             director.destroy_node()
-        return self._written_down(director, exit_codes)
+        return self._written_down(observer, exit_codes)
 
-    def _bring_up(self, director: Director, executor: SingleThreadedExecutor) -> None:
+    def _bring_up(self, director: Director) -> None:
         with self._console.status(f"{self._arm}: starting {', '.join(self._processes)}"):
-            director.frames(CAMERAS, timeout=BRING_UP_TIMEOUT)
+            director.frames(CAMERAS)
             self._came_up["simulation"] = True
             for name in ("safeguard", "policy"):
-                bring_up(director, executor, name, timeout=BRING_UP_TIMEOUT)
+                director.bring_up(name)
                 self._came_up[name] = True
-            director.wait_for_node("recorder", timeout=BRING_UP_TIMEOUT)
+            director.wait_for_node("recorder")
             self._came_up["recorder"] = True
 
-    def _lead(self, director: Director) -> None:
+    def _lead(self, director: Director, observer: RunObserver) -> None:
         config = self._config
         touches = [task.instruction for task in TASKS if task.skill is Skill.TOUCH]
-        sequence = goals(touches, seed=config.seed)
+        sequence = goal_sequence(touches, seed=config.seed)
         columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn(), TextColumn("{task.fields[state]}"))
         with Progress(*columns, console=self._console) as progress:
             task = progress.add_task(f"{self._arm:8}", total=config.duration, state="")
-            director.begin()
-            self._photograph(director, "before the shift")
 
             def on_spin() -> None:
-                if self._shift is None and director.elapsed >= config.duration / 2:
-                    self._bring_shift_in(director)
-                progress.update(task, completed=min(director.elapsed, config.duration), state=self._state(director))
+                if self._shift is None and observer.elapsed >= config.duration / 2:
+                    self._bring_shift_in(director, observer)
+                progress.update(task, completed=min(observer.elapsed, config.duration), state=self._state(observer))
 
-            while director.elapsed < config.duration:
-                director.pursue(next(sequence), until=min(director.elapsed + GOAL_TIME, config.duration), on_spin=on_spin)
+            self._photograph(director, "before the shift")
+            observer.begin()
+            while observer.elapsed < config.duration:
+                until = min(observer.elapsed + GOAL_TIME, config.duration)
+                goal = director.pursue(next(sequence), observer, until=until, on_spin=on_spin)
+                self._goals.append(replace(goal, index=len(self._goals)))
                 self._require_alive()
-            self._duration = director.elapsed
+            self._duration = observer.elapsed
             director.settle(SETTLE_TIME)
 
-    def _bring_shift_in(self, director: Director) -> None:
-        config = self._config
-        self._shift = run_record.Shift(name="light, encoders", description=config.shift_description, start=round(director.elapsed, 1))
-        director.shift(dict(config.shift), timeout=BRING_UP_TIMEOUT)
-        director.settle(0.2)
+    def _bring_shift_in(self, director: Director, observer: RunObserver) -> None:
+        self._shift = run_record.Shift(name="light, encoders", description=self._config.shift_description, start=round(observer.elapsed, 1))
+        director.shift(dict(self._config.shift))
+        director.settle(SHIFT_TIME)
         self._photograph(director, "after the shift")
 
     def _photograph(self, director: Director, moment: str) -> None:
         folder = Path("pictures", self._arm)
         (self._out / folder).mkdir(parents=True, exist_ok=True)
-        for camera, frame in director.frames(CAMERAS, timeout=BRING_UP_TIMEOUT).items():
+        for camera, frame in director.frames(CAMERAS).items():
             path = folder / f"{camera}_{moment.replace(' ', '_')}.png"
             rgb = np.frombuffer(frame.data, dtype=np.uint8).reshape(frame.height, frame.width, 3)
             cv2.imwrite(str(self._out / path), cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR))
@@ -178,28 +182,29 @@ class _Run:
         if dead:
             raise BringUpError(f"{', '.join(dead)} ended during the run; see {self._out / 'logs' / self._arm}")
 
-    def _state(self, director: Director) -> str:
-        reached = sum(goal.succeeded for goal in director.goals)
-        loss = next((f"{each.prediction_loss:.3f}" for each in reversed(director.windows) if each.prediction_loss is not None), "-")
-        version = director.windows[-1].version if director.windows else 0
+    def _state(self, observer: RunObserver) -> str:
+        reached = sum(goal.succeeded for goal in self._goals)
+        loss = next((f"{each.prediction_loss:.3f}" for each in reversed(observer.windows) if each.prediction_loss is not None), "-")
+        version = observer.windows[-1].version if observer.windows else 0
+        mode = observer.modes[-1].mode if observer.modes else "-"
         shifted = "shifted" if self._shift else "clean"
-        return f"{shifted:7}  mode {director.mode:8}  goals {reached}/{len(director.goals)}  prediction loss {loss}  version {version}"
+        return f"{shifted:7}  mode {mode:8}  goals {reached}/{len(self._goals)}  prediction loss {loss}  version {version}"
 
-    def _written_down(self, director: Director, exit_codes: dict[str, int]) -> run_record.RunRecord:
+    def _written_down(self, observer: RunObserver, exit_codes: dict[str, int]) -> run_record.RunRecord:
         return run_record.RunRecord(
             arm=self._arm,
             seed=self._config.seed,
             duration=self._duration,
             shift=self._shift,
-            goals=tuple(director.goals),
-            control=director.control(),
-            chunks=tuple(director.chunks),
-            underruns=director.underruns,
-            chunks_executed=max(0, len(director.chunks) - 1),
-            updates_due=director.updates_due,
-            windows_attempted=len(director.windows),
-            windows=tuple(director.windows),
-            modes=tuple(director.modes),
+            goals=tuple(self._goals),
+            control=observer.control,
+            chunks=tuple(observer.chunks),
+            underruns=observer.underruns,
+            chunks_executed=max(0, len(observer.chunks) - 1),
+            updates_due=observer.updates_due,
+            windows_attempted=len(observer.windows),
+            windows=tuple(observer.windows),
+            modes=tuple(observer.modes),
             nodes=tuple(
                 run_record.Node(name=name, came_up=self._came_up[name], exit_code=code, shut_down_cleanly=self._came_up[name] and code == 0)
                 for name, code in exit_codes.items()

@@ -1,6 +1,7 @@
 """What the policy node says on /diagnostics: inputs, control and adaptation."""
 
 import time
+from collections import Counter
 from collections.abc import Mapping
 
 from diagnostic_msgs.msg import DiagnosticStatus
@@ -19,6 +20,7 @@ from ttt_ros.safeguard.ladder import Mode
 FAR_BELOW = 0.5
 """Share of its nominal rate below which a camera is reported: the default transport delivers far less, a busy machine rather more."""
 
+_REASONS = 100
 _TRANSPORT_HINT = (
     "the transport may be dropping raw images; let both sides use the profiles of config/fastdds.xml (FASTDDS_DEFAULT_PROFILES_FILE),"
     " or send compressed images"
@@ -32,7 +34,8 @@ class PolicyDiagnostics:
         self._node = node
         self._session = session
         self._cameras = cameras
-        self._refusals: dict[str, int] = {}
+        self._refusals: dict[str, Counter[str]] = {}
+        self._newest_refusals: dict[str, str] = {}
         self._command: Command | None = None
         self._report: WindowReport | None = None
         self.start()
@@ -53,29 +56,32 @@ class PolicyDiagnostics:
         """Notes what became of a window."""
         self._report = report
 
-    def refused(self, reason: str) -> None:
-        """Counts an input that was refused; only the latest hundred kinds are told apart."""
-        if reason in self._refusals or len(self._refusals) < 100:
-            self._refusals[reason] = self._refusals.get(reason, 0) + 1
+    def refused(self, stream: str, reason: str) -> None:
+        """Counts a message of ``stream`` that was refused; only the first hundred reasons are told apart."""
+        self._newest_refusals[stream] = reason
+        counts = self._refusals.setdefault(stream, Counter())
+        if reason in counts or len(counts) < _REASONS:
+            counts[reason] += 1
 
     def statuses(self) -> list[DiagnosticStatus]:
         """One status each for the inputs, the control and the adaptation."""
         now = self._node.get_clock().now().nanoseconds
-        return [*(self._input(health) for health in self._session.assembler.health(now)), self._control(), self._adaptation()]
+        inputs = [self._input(health) for health in self._session.assembler.health(now)]
+        self._newest_refusals.clear()
+        return [*inputs, self._control(), self._adaptation()]
 
     def _input(self, health: StreamHealth) -> DiagnosticStatus:
         level, message = DiagnosticStatus.OK, "receiving"
-        camera = self._cameras.get(health.name)
+        camera, refusal = self._cameras.get(health.name), self._newest_refusals.get(health.name)
         if health.age is None:
-            level, message = DiagnosticStatus.ERROR, "nothing received; check the publisher and the topic name"
+            level, message = DiagnosticStatus.ERROR, refusal or "nothing received; check the publisher and the topic name"
+        elif refusal is not None:
+            level, message = DiagnosticStatus.WARN, refusal
         elif camera is not None and health.rate is not None and health.rate < FAR_BELOW * camera.rate:
             level, message = DiagnosticStatus.WARN, f"{health.rate:.1f} Hz, nominal {camera.rate:g} Hz: {_TRANSPORT_HINT}"
         values: dict[str, object] = {"age [s]": health.age, "rate [Hz]": health.rate, "received": health.received}
         values |= {f"dropped: {reason}": count for reason, count in health.dropped.items()}
-        refusals = {reason: count for reason, count in self._refusals.items() if health.name in reason}
-        values |= {f"refused: {reason}": count for reason, count in refusals.items()}
-        if refusals and level == DiagnosticStatus.OK:
-            level, message = DiagnosticStatus.WARN, next(reversed(refusals))
+        values |= {f"refused: {reason}": count for reason, count in self._refusals.get(health.name, {}).items()}
         return diagnostics.status(self._node, f"input {health.name}", level, message, values)
 
     def _control(self) -> DiagnosticStatus:

@@ -15,6 +15,7 @@ from trajectory_msgs.msg import JointTrajectory
 
 from ttt_ros.adaptation.report import WindowReport
 from ttt_ros.control.loop import Command
+from ttt_ros.control.observation import JOINT_STATES
 from ttt_ros.control.schedule import Chunk
 from ttt_ros.control.session import Session
 from ttt_ros.errors import CheckpointError, ConfigurationError, InstructionError, ObservationError, TttRosError
@@ -31,6 +32,7 @@ from ttt_ros.nodes.policy_parameters import (
     adaptation_config,
     camera_parameters,
     declare_parameters,
+    journal_path,
     policy_path,
     session_config,
 )
@@ -107,7 +109,7 @@ class PolicyNode(LifecycleNode):
             session_config(self),
             on_chunk=self._publish_chunk,
             on_report=self._reports.append,
-            journal=optional_path(self, "adaptation.journal"),
+            journal=journal_path(self),
             initial_weights=optional_path(self, "adaptation.initial_weights"),
         )
         self._session.enabled = value(self, "adaptation.enabled")
@@ -213,7 +215,7 @@ class PolicyNode(LifecycleNode):
             try:
                 self._session.assembler.add_image(camera.name, nanoseconds(message.header.stamp), convert(message, camera))
             except ObservationError as error:
-                self._refuse_input(f"camera '{camera.name}': {error}")
+                self._refuse(camera.name, f"camera '{camera.name}': {error}")
 
         return store
 
@@ -221,19 +223,19 @@ class PolicyNode(LifecycleNode):
         try:
             self._session.assembler.add_joints(nanoseconds(message.header.stamp), message.name, message.position)
         except ObservationError as error:
-            self._refuse_input(str(error))
+            self._refuse(JOINT_STATES, str(error))
 
     def _on_instruction(self, message: String) -> None:
         try:
             self._session.policy.check_instruction(message.data)
         except InstructionError as error:
-            self._refuse_input(f"instruction refused, the arm holds until the next one: {error}")
-            self._session.assembler.set_instruction("")
+            self._session.assembler.refuse_instruction(str(error))
+            self.get_logger().error(f"instruction refused, the arm holds until the next one: {error}")
             return
         self._session.assembler.set_instruction(message.data)
 
-    def _refuse_input(self, reason: str) -> None:
-        self._diagnostics.refused(reason)
+    def _refuse(self, stream: str, reason: str) -> None:
+        self._diagnostics.refused(stream, reason)
         self.get_logger().error(reason, throttle_duration_sec=_THROTTLE)
 
     def _on_safeguard(self, message: SafeguardState) -> None:

@@ -1,6 +1,7 @@
 """The parameters of the policy node, and what they are turned into."""
 
 from dataclasses import dataclass, fields
+from datetime import datetime, timezone
 from pathlib import Path
 
 from rclpy.node import Node
@@ -62,7 +63,7 @@ def declare_parameters(node: Node) -> None:
         declare(node, f"control.{name}", defaults[name], meaning, minimum=low, maximum=high)
 
     declare(node, "adaptation.enabled", True, "adapt when the safeguard permits it", read_only=False)
-    declare(node, "adaptation.journal", "", "new file to record the adaptation in; empty: none")
+    declare(node, "adaptation.journal_directory", "", "folder for a journal of each run; empty: none")
     declare(node, "adaptation.initial_weights", "", "snapshot to begin each episode with; empty: the base policy")
     declare(node, "adaptation.save_path", "fast_weights.safetensors", "where ~/adaptation/save writes")
     for name, weight in AdaptationConfig().objectives.items():
@@ -123,6 +124,12 @@ def camera_parameters(node: Node) -> dict[str, CameraParameters]:
 def policy_path(node: Node) -> Path:
     """The checkpoint to load."""
     return optional_path(node, "policy.path") or SHIPPED_POLICY
+
+
+def journal_path(node: Node) -> Path | None:
+    """A new file in the journal folder, named after the moment, so that a node that was respawned writes one of its own."""
+    directory = optional_path(node, "adaptation.journal_directory")
+    return None if directory is None else directory / f"{datetime.now(timezone.utc):%Y%m%dT%H%M%S.%fZ}.jsonl"
 
 
 def _joint_limits(node: Node) -> JointLimitsConfig:

@@ -14,6 +14,7 @@ from ttt_ros.nodes.transport import transport_environment
 
 STOP_TIMEOUT = 5.0  # s until a node that ignores SIGINT is killed; nodes end within one second
 
+
 @dataclass(kw_only=True)
 class NodeProcess:
     """One node in its own process.

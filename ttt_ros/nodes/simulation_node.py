@@ -61,6 +61,7 @@ class SimulationNode(Node):
         self._steps = 0
         self._instruction = ""
         self._reported = False
+        self._touched: str | None = None
 
         self._clock_publisher = self.create_publisher(ClockMessage, "/clock", CLOCK)
         self._joint_publisher = self.create_publisher(JointState, "joint_states", SENSOR)
@@ -136,8 +137,11 @@ class SimulationNode(Node):
             self._info_publishers[name].publish(info)
 
     def _publish_progress(self) -> None:
-        if not self._reported and self._simulation.succeeded():
-            self._touched_publisher.publish(String(data=self._simulation.first_touched() or ""))
+        touched = self._simulation.first_touched()
+        if touched is not None and touched != self._touched:
+            self._touched_publisher.publish(String(data=touched))
+        self._touched = touched
+        if self._simulation.succeeded() and not self._reported:
             self._succeeded_publisher.publish(String(data=self._instruction))
             self._reported = True
 
