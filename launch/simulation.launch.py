@@ -1,7 +1,8 @@
 """The simulated desk arm with the policy and safeguard nodes of robot.launch.py, on simulated time."""
 
-from launch import LaunchDescription
-from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription, SetEnvironmentVariable
+from launch import LaunchContext, LaunchDescription
+from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription, SetEnvironmentVariable, Shutdown
+from launch.events.process import ProcessExited
 from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch.substitutions import EnvironmentVariable, LaunchConfiguration, PathJoinSubstitution
 from launch_ros.actions import Node
@@ -43,6 +44,12 @@ def generate_launch_description() -> LaunchDescription:
                     },
                 ],
                 output="screen",
+                on_exit=_end,
             ),
         ]
     )
+
+
+def _end(_process: ProcessExited, context: LaunchContext) -> Shutdown | None:
+    """Ends all once the simulation ended; nothing if that happens because launch is ending: asked a second time it fails."""
+    return None if context.is_shutdown else Shutdown(reason="the simulation ended")

@@ -74,7 +74,7 @@ class RobotStandIn:
                 if name not in self.silent:
                     self.publish_image(name, self.picture())
         self.each_step()
-        self._graph.wait_until(self._all_follow, "the nodes following /clock", meanwhile=self._tell_time)
+        self._graph.wait_until(self._all_follow, "the nodes following /clock", meanwhile=self._tell_time, spin=0.001)
 
     def run_for(self, duration: float) -> None:
         """Lets ``duration`` seconds pass."""
@@ -84,7 +84,7 @@ class RobotStandIn:
 
     def run_until(self, condition: Callable[[], bool], what: str) -> None:
         """Lets time pass until ``condition`` holds."""
-        self._graph.wait_until(condition, what, meanwhile=self.step)
+        self._graph.wait_until(condition, what, meanwhile=self.step, spin=0.0)
 
     def picture(self) -> Image:
         """A picture of uniform noise around a grey that depends on the joints."""

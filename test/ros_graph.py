@@ -148,7 +148,9 @@ class Graph:
         """Takes what has come, waiting at most ``timeout`` seconds for the first of it."""
         self._executor.spin_once(timeout_sec=timeout)
 
-    def wait_until(self, condition: Callable[[], bool], what: str, *, meanwhile: Callable[[], None] | None = None) -> None:
+    def wait_until(
+        self, condition: Callable[[], bool], what: str, *, meanwhile: Callable[[], None] | None = None, spin: float = _SPIN
+    ) -> None:
         """Spins, and does ``meanwhile`` in between, until ``condition`` holds; fails the test after DEADLINE."""
         deadline = time.monotonic() + DEADLINE
         while not condition():
@@ -156,7 +158,7 @@ class Graph:
                 pytest.fail(f"{what}: did not happen within {DEADLINE:g} s; log: {self.log()[-5:]}")
             if meanwhile is not None:
                 meanwhile()
-            self.spin()
+            self.spin(spin)
 
     def listen(self, kind: type[Message], topic: str, profile: QoSProfile = RELIABLE) -> Inbox[Message]:
         """Collects the messages of a topic."""

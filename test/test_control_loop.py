@@ -1,6 +1,7 @@
 """The control loop: what is commanded in which mode, and what reaches the adaptation."""
 
 from collections.abc import Mapping
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -202,6 +203,7 @@ def test_a_transition_holds_exactly_what_was_commanded_between_its_observations(
         (command,) = bench.run(1)
         commanded[now] = command.positions
     assert len(outcomes) > 20
+    assert all(earlier.after is later.before for earlier, later in pairwise(outcomes))  # not even a new instruction loses one
     for outcome in outcomes:
         ticks = range(outcome.before.stamp, outcome.after.stamp, PERIOD)
         between = [commanded[stamp] for stamp in ticks if commanded[stamp] is not None]

@@ -128,6 +128,15 @@ def test_a_node_that_was_deactivated_on_purpose_stays_so() -> None:
     assert not launched.transition(launched.nodes()["safeguard_node"], "deactivating", "inactive")
 
 
+def test_a_bag_is_played_only_once_the_policy_node_is_active() -> None:
+    launched = Launched(REPLAY)
+    assert "replay_node" not in launched.nodes()
+    (policy,) = launched.transition(launched.nodes()["safeguard_node"], "activating", "active")
+    assert not any(isinstance(action, Node) for action in launched.transition(policy, "configuring", "inactive"))
+    (replay,) = launched.transition(policy, "activating", "active")
+    assert replay.node_executable == "replay_node"
+
+
 @each_file
 def test_simulation_and_replay_run_on_simulated_time(path: Path) -> None:
     expected = "false" if path == ROBOT else "true"

@@ -35,6 +35,7 @@ def test_a_stamp_survives_the_message_and_is_read_without_deserializing(time: in
     [
         ([0, 33, 67, 100], 0),
         ([0, 43, 67, 110, 133], 0),  # late by less than half a period, and in time again
+        ([0, 60, 67, 100], 0),  # late by nearly a period
         ([0, 33, 133, 167], 2),
         ([0, 33, 20, 53], 0),  # the clock was set back
     ],

@@ -152,22 +152,18 @@ class ControlLoop:
         self._ordered = order.mode
 
     def _follow(self, instruction: str) -> None:
-        """Asks for a chunk at once; one under way that answers the old instruction is void, the motion goes on meanwhile."""
+        """Asks for a chunk at once and drops one under way that answers the old instruction; the motion goes on meanwhile."""
         self._instruction = instruction
         self._instruction_is_new = True
-        self._void_request()
 
     def _restart(self) -> None:
         """Voids everything that was begun: the next chunk starts from a new observation and where the robot stands."""
         self._epoch = self._store.epoch
-        self._void_request()
+        if self._request is not None:
+            self._request = replace(self._request, void=True)
         self._previous = None
         self._executed.reset()
         self._schedule.reset(epoch=self._epoch, position=self._last)
-
-    def _void_request(self) -> None:
-        if self._request is not None:
-            self._request = replace(self._request, void=True)
 
     def _stand(self, mode: Mode, reasons: tuple[str, ...]) -> Command:
         """Keeps the position, or in mode stop commands nothing and forgets it, since the robot may be moved by hand then."""
@@ -194,7 +190,10 @@ class ControlLoop:
             self._schedule.withdraw_request()
             return "" if error is None else f"inference failed with {type(error).__name__}: {error}"
         inference = request.answer.result()
-        self._schedule_chunk(request, inference, now)
+        if request.observation.instruction == self._instruction:
+            self._schedule_chunk(request, inference, now)
+        else:  # what was seen and done counts all the same
+            self._schedule.withdraw_request()
         self._complete_transition(request, inference, order)
         return ""
 
