@@ -1,9 +1,9 @@
-"""A session around SmallPolicy on a virtual clock, for tests of the control loop."""
+"""A session on a virtual clock, for tests of the control loop."""
 
 from pathlib import Path
 
 import torch
-from small_policy import IMAGE_SIDE, JOINT_NAMES, SmallPolicy
+from small_policy import SmallPolicy
 
 from ttt_ros.adaptation.configuration import AdaptationConfig
 from ttt_ros.adaptation.report import WindowReport
@@ -16,7 +16,7 @@ from ttt_ros.policies.protocol import Policy
 from ttt_ros.safeguard.ladder import Mode
 
 PERIOD = 50_000_000
-"""Nanoseconds of one control step of SmallPolicy."""
+"""Nanoseconds of one control step of the policies in the tests."""
 
 WIDE = JointLimit(lower=-100.0, upper=100.0, max_velocity=1e4, max_step=1e3)
 
@@ -32,18 +32,18 @@ class Bench:
         adaptation: AdaptationConfig | None = None,
         journal: Path | None = None,
         initial_weights: Path | None = None,
-        max_camera_age: float = 0.2,
+        instruction: str = "reach",
     ) -> None:
         self.now = PERIOD
         self.chunks: list[Chunk] = []
         self.reports: list[WindowReport] = []
         self.policy = policy or SmallPolicy()
+        self.specification = self.policy.specification
         self.session = Session(
             self.policy,
             SessionConfig(
-                limits=JointLimitsConfig(joint_limits=dict.fromkeys(JOINT_NAMES, limit)),
+                limits=JointLimitsConfig(joint_limits=dict.fromkeys(self.specification.joint_names, limit)),
                 adaptation=adaptation or AdaptationConfig(),
-                max_camera_age=max_camera_age,
                 request_at=2,
                 blend_steps=1,
             ),
@@ -54,7 +54,7 @@ class Bench:
             threaded=False,
         )
         self.generator = torch.Generator().manual_seed(0)
-        self.session.assembler.set_instruction("reach")
+        self.session.assembler.set_instruction(instruction)
 
     def order(self, mode: Mode, *, trusted: int = 10**9, validity: float = 1.0, times: int = 2) -> None:
         """What the safeguard says, often enough to be believed."""
@@ -64,11 +64,12 @@ class Bench:
             self.session.loop.orders.receive(order, self.now)
 
     def sense(self) -> None:
-        """A new frame and joint state, stamped now."""
-        shape = (IMAGE_SIDE, IMAGE_SIDE, 3)
-        self.session.assembler.add_image("front", self.now, torch.randint(0, 256, shape, dtype=torch.uint8, generator=self.generator))
-        positions = torch.randn(len(JOINT_NAMES), generator=self.generator).tolist()
-        self.session.assembler.add_joints(self.now, JOINT_NAMES, positions)
+        """A new frame of each camera and a joint state, stamped now."""
+        for camera in self.specification.cameras:
+            image = torch.randint(0, 256, (camera.height, camera.width, 3), dtype=torch.uint8, generator=self.generator)
+            self.session.assembler.add_image(camera.name, self.now, image)
+        positions = torch.randn(len(self.specification.joint_names), generator=self.generator).tolist()
+        self.session.assembler.add_joints(self.now, self.specification.joint_names, positions)
 
     def tick(self) -> Command:
         """One control tick, then the clock moves on."""

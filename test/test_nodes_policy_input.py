@@ -40,13 +40,14 @@ class Running:
         self.robot.run_until(lambda: len(self.chunks) > start, "new chunks")
 
     def statuses(self) -> dict[str, DiagnosticStatus]:
-        """The next statuses that were made from now on, by subject."""
+        """The next statuses that are made, by subject."""
         before = len(self._diagnostics)
-        self.robot.run_until(lambda: len(self._diagnostics) >= before + 2, "diagnostics")
+        self.robot.run_until(lambda: len(self._diagnostics) > before, "diagnostics")
         return {status.name.removeprefix("policy: "): status for status in self._diagnostics.latest.status}
 
     def assert_it_holds(self, *fragments: str) -> dict[str, DiagnosticStatus]:
         """Checks that the arm is held for a reason that has all ``fragments``; returns the statuses."""
+        self.robot.run_for(0.4)
         statuses = self.statuses()
         assert statuses["control"].level == DiagnosticStatus.ERROR
         assert statuses["control"].message.startswith("mode hold")
@@ -103,8 +104,16 @@ def test_a_malformed_joint_state_is_refused_and_leads_to_hold(
     running.robot.each_step = lambda: None
     running.robot.silent.clear()
     running.run_until_it_acts()
-    running.statuses()
-    assert running.statuses()["input joint_states"].level == DiagnosticStatus.OK
+
+
+def test_a_refusal_is_the_status_until_the_next_report_and_is_counted_for_good(running: Running) -> None:
+    running.robot.publish_joints(("shoulder",), (0.0,))
+    running.robot.publish_joints(("shoulder",), (0.0,))
+    status = running.statuses()["input joint_states"]
+    assert (status.level, status.message) == (DiagnosticStatus.WARN, "joint_states: joint 'elbow' is missing; the message names shoulder")
+    status = running.statuses()["input joint_states"]
+    assert (status.level, status.message) == (DiagnosticStatus.OK, "receiving")
+    assert values(status)["refused: joint_states: joint 'elbow' is missing; the message names shoulder"] == "2"
 
 
 def picture(encoding: str, channels: int, *, height: int = 32, width: int = 32) -> Image:

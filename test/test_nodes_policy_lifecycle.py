@@ -129,7 +129,7 @@ def test_a_checkpoint_that_cannot_serve_fails_configure_and_the_node_stays_usabl
         ({"robot__max_velocity": [1.0, -1.0, 1.0]}, ("max_velocity", "-1.0", "greater than 0")),
         ({"adaptation__window": 2, "adaptation__minimum_samples": 4}, ("minimum_samples is 4, above window, 2", "lower it")),
         ({"policy__device": "gpu"}, ("the device 'gpu' is unknown", "use 'cpu' or 'cuda'")),
-        ({"adaptation__journal": "/nowhere/at/all.jsonl"}, ("/nowhere/at/all.jsonl",)),
+        ({"adaptation__journal_directory": "/nowhere/at/all"}, ("cannot create journal /nowhere/at/all", "writable directory")),
         ({"adaptation__initial_weights": "/nowhere/at/all.safetensors"}, ("cannot read snapshot /nowhere/at/all.safetensors",)),
     ],
 )

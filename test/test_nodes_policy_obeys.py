@@ -49,9 +49,9 @@ class Ordered:
         return self.chunks.messages[start:]
 
     def control_status(self) -> DiagnosticStatus:
-        """The next status of the control loop on /diagnostics that was made from now on."""
+        """The next status of the control loop on /diagnostics."""
         before = len(self.diagnostics)
-        self.robot.run_until(lambda: len(self.diagnostics) >= before + 2, "diagnostics")
+        self.robot.run_until(lambda: len(self.diagnostics) > before, "diagnostics")
         (status,) = (each for each in self.diagnostics.latest.status if each.name == "policy: control")
         return status
 

@@ -229,10 +229,11 @@ class ControlLoop:
             executed = from_absolute(
                 request.executed.positions.numpy(), observed=before.joint_positions.numpy(), meaning=self._specification.action_meaning
             )
+            device = next(iter(features.values())).device
             transition = Transitions(
                 features=features,
-                executed=torch.from_numpy(executed.astype(np.float32))[None],
-                steps=torch.tensor([request.executed.steps]),
+                executed=torch.from_numpy(executed.astype(np.float32))[None].to(device),
+                steps=torch.tensor([request.executed.steps], device=device),
                 next_features=inference.features,
             )
             permitted = order.permit and order.mode == Mode.ADAPTING

@@ -16,7 +16,7 @@ FastWeights: TypeAlias = Mapping[str, Tensor]
 
 @dataclass(frozen=True, kw_only=True)
 class Transitions:
-    """A batch of transitions.
+    """A batch of transitions, all tensors on the policy's device.
 
     Attributes:
         features: of the observation before, batch first.
