@@ -12,6 +12,7 @@ from torch import Tensor
 
 from ttt_ros.control.limits import JointLimit
 from ttt_ros.control.loop import Outcome
+from ttt_ros.policies.observation import Observation
 from ttt_ros.policies.transition import FastWeights, Features
 from ttt_ros.safeguard.ladder import Mode
 
@@ -175,6 +176,20 @@ def test_a_chunk_over_a_joint_limit_is_refused_and_named() -> None:
     assert "limit" in command.reasons[0]
 
 
+def test_the_first_chunk_is_blended_from_where_the_robot_stands() -> None:
+    bench = Bench()
+    bench.sense()
+    stands = bench.session.assembler.assemble(bench.now)
+    assert isinstance(stands, Observation)
+    bench.order(Mode.ADAPTING)
+    commands = [bench.tick() for _ in range(2)]
+    (chunk,) = bench.chunks
+    assert commands[0].positions is None
+    assert commands[1].positions is not None
+    # The chunk is one step old; one blended step takes it half the way from the measured position.
+    assert np.allclose(commands[1].positions, (stands.joint_positions.double().numpy() + chunk.positions[1]) / 2)
+
+
 def test_a_failing_inference_leads_to_hold_with_the_error_in_words() -> None:
     commands = Bench(_RaisingPolicy()).run(4)
     assert any(command.mode == Mode.HOLD and "out of memory" in command.reasons[0] for command in commands)
@@ -217,9 +232,9 @@ def test_a_transition_holds_exactly_what_was_commanded_between_its_observations(
 def test_consecutive_commands_never_jump_further_than_the_seam_rule_allows() -> None:
     bench = Bench()
     positions = [command.positions for command in bench.run(60) if command.positions is not None]
-    jumps = [np.abs(b - a).max() for a, b in zip(positions, positions[1:], strict=False)]
+    jumps = [np.abs(b - a).max() for a, b in pairwise(positions)]
     within = max(np.abs(np.diff(chunk.positions, axis=0)).max() for chunk in bench.chunks)
-    apart = max(np.abs(b.positions[:, None] - a.positions[None]).max() for a, b in zip(bench.chunks, bench.chunks[1:], strict=False))
+    apart = max(np.abs(b.positions[:, None] - a.positions[None]).max() for a, b in pairwise(bench.chunks))
     assert max(jumps) <= within + apart / 2 + 1e-9
 
 

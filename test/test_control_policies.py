@@ -3,7 +3,7 @@
 import pytest
 import torch
 from control_session import Bench
-from example_policies import INSTRUCTIONS, built_in_policy, adapted_policy
+from example_policies import INSTRUCTIONS, adapted_policy, built_in_policy
 
 from ttt_ros.adaptation.configuration import AdaptationConfig
 from ttt_ros.policies.protocol import Policy

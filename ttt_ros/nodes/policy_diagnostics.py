@@ -22,8 +22,8 @@ FAR_BELOW = 0.5
 
 _REASONS = 100
 _TRANSPORT_HINT = (
-    "the transport may be dropping raw images; let both sides use the profiles of config/fastdds.xml (FASTDDS_DEFAULT_PROFILES_FILE),"
-    " or send compressed images"
+    "the transport may be dropping raw images; start the camera's process with the profiles of config/fastdds.xml"
+    " (FASTDDS_DEFAULT_PROFILES_FILE, before Fast DDS 3 FASTRTPS_DEFAULT_PROFILES_FILE), or send compressed images"
 )
 
 
