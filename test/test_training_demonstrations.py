@@ -9,7 +9,8 @@ import torch
 from safetensors.torch import load_file
 
 from ttt_ros.errors import RecordingError
-from ttt_ros.simulation.arm import JOINT_NAMES
+from ttt_ros.simulation.arm import HOME, JOINT_NAMES
+from ttt_ros.simulation.engine import Simulation
 from ttt_ros.simulation.tasks import INSTRUCTIONS, MARK_TOLERANCE
 from ttt_ros.training.demonstration_set import DemonstrationSet
 from ttt_ros.training.demonstrations import FRAME_INTERVAL, HORIZON, DemonstrationConfig, record_demonstrations
@@ -57,13 +58,26 @@ def test_several_goals_follow_each_other_in_an_episode_each_with_its_instruction
     assert sum("mark" in instruction for instruction in asked) == 1
 
 
-def test_a_goal_begins_where_the_last_one_ended(paths: list[Path]) -> None:
+def test_the_world_is_not_reset_between_the_goals_of_an_episode(paths: list[Path]) -> None:
     frames = load_file(paths[0])
+    marks = frames["landmarks"][:, 2:]
+    assert torch.equal(marks, marks[:1].expand_as(marks))
     first_frames = [int((frames["goal"] == goal).nonzero()[0]) for goal in frames["goal"].unique()]
     for first in first_frames[1:]:
-        jump = (frames["positions"][first] - frames["positions"][first - 1]).abs().max()
-        ordinary = (frames["positions"][1:first] - frames["positions"][: first - 1]).abs().max()
-        assert jump < 10 * ordinary
+        assert (frames["positions"][first] - torch.tensor(HOME)).abs().max() > 0.1
+
+
+def test_a_led_in_goal_begins_close_around_a_cube_and_without_a_record_of_the_way(tmp_path: Path) -> None:
+    config = dataclasses.replace(CONFIG, episodes=1, lead_in=1.0)
+    frames = load_file(record_demonstrations(config, tmp_path)[0])
+    kinematics = Simulation().kinematics
+    first_frames = [int((frames["goal"] == goal).nonzero()[0]) for goal in frames["goal"].unique()]
+    pushes = [first for first in first_frames if "mark" in INSTRUCTIONS[int(frames["instruction"][first])]]
+    assert len(pushes) == 1
+    for first in pushes:
+        tip = torch.from_numpy(kinematics.tip(frames["positions"][first].double().numpy()))
+        assert tip[2] < 0.1
+        assert (tip[:2] - frames["landmarks"][first][:2]).norm() < 0.1
 
 
 def test_a_task_is_done_with_a_margin_and_then_held(paths: list[Path]) -> None:

@@ -41,29 +41,36 @@ def run(create: Callable[[], NodeType], *, close: Callable[[NodeType], None], ar
     """Creates a node, spins it in a single-threaded executor until SIGINT or SIGTERM, and closes it.
 
     Returns:
-        The exit code of the process: 0 after a clean end, 1 if the node could not be created.
+        The exit code of the process: 0 after a clean end, 1 after an error that the user can mend, which is logged.
     """
     stop = Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     rclpy.init(args=arguments, signal_handler_options=SignalHandlerOptions.NO)
     try:
+        node = create()
         try:
-            node = create()
-        except TttRosError as error:
-            rclpy.logging.get_logger("ttt_ros").fatal(str(error))
-            return 1
-        executor = SingleThreadedExecutor()
-        executor.add_node(node)
-        try:
-            while not stop.is_set():
-                executor.spin_once(timeout_sec=_SPIN_TIMEOUT)
-        except ExternalShutdownException:
-            return 0
+            _spin(node, stop)
         finally:
-            close(node)
-            executor.shutdown()
-            node.destroy_node()
+            try:
+                close(node)
+            finally:
+                node.destroy_node()
+    except TttRosError as error:
+        rclpy.logging.get_logger("ttt_ros").fatal(str(error))
+        return 1
     finally:
         rclpy.try_shutdown()
     return 0
+
+
+def _spin(node: Node, stop: Event) -> None:
+    executor = SingleThreadedExecutor()
+    executor.add_node(node)
+    try:
+        while not stop.is_set():
+            executor.spin_once(timeout_sec=_SPIN_TIMEOUT)
+    except ExternalShutdownException:
+        return
+    finally:
+        executor.shutdown()

@@ -44,6 +44,10 @@ Frame: TypeAlias = dict[str, Any]
 
 _NOISY_STEPS = 10
 _QUIET_STEPS = 20
+_LEAD_IN_RADIUS = 0.07
+_LEAD_IN_HEIGHT = (0.015, 0.07)
+_LEAD_IN_STEPS = 25
+_LEAD_IN_STRIDE = 0.085
 _FIRST_SEED = 1
 _WORKERS = 2
 _MANIFEST = "demonstrations.json"
@@ -61,6 +65,8 @@ class DemonstrationConfig:
             The stored chunks stay the expert's, so that a policy sees how to recover (DART, arXiv 1703.09327). Noise comes in
             spells with quiet between them, so that the recovery is seen to its end.
         noise_correlation: of that noise from one control step to the next.
+        lead_in: probability that a goal begins with the arm led, unrecorded, to a point close around a cube, such as on top of it or on
+            its wrong side: where an imperfect policy ends up, and the expert never.
         light: smallest and largest factor on the lights, drawn for each episode.
         sensor_noise: largest standard deviation of the noise on each pixel, of 255, drawn for each episode.
         seed: of layouts and noise; with the limits here no layout has the seed of a validation.
@@ -70,6 +76,7 @@ class DemonstrationConfig:
     episodes_per_shard: Annotated[int, Field(gt=0)] = 40
     noise: Annotated[float, Field(ge=0, le=0.1)] = 0.06
     noise_correlation: Annotated[float, Field(ge=0, lt=1)] = 0.8
+    lead_in: Annotated[float, Field(ge=0, le=1)] = 0.5
     light: tuple[Annotated[float, Field(gt=0)], Annotated[float, Field(gt=0)]] = (0.85, 1.15)
     sensor_noise: Annotated[float, Field(ge=0, le=60)] = 4.0
     seed: Annotated[int, Field(ge=0, lt=100)] = 0
@@ -164,6 +171,8 @@ class _Goal:
 
     def record(self) -> list[Frame]:
         """The frames of a successful demonstration; none of a failed one."""
+        if self._generator.random() < self._config.lead_in:
+            self._lead_in()
         if self._task.skill is Skill.TOUCH:
             # A push is not told to the simulation: it would make the expert go home as soon as the cube is at the edge of the mark.
             self._simulation.start(self._task)
@@ -177,6 +186,17 @@ class _Goal:
             self._step(held)
         whole = (len(self._commands) - HORIZON) // FRAME_INTERVAL + 1
         return [{**frame, **self._chunks(index * FRAME_INTERVAL)} for index, frame in enumerate(self._frames[:whole])]
+
+    def _lead_in(self) -> None:
+        """Leads the tip close to the cube that is to be pushed, or, for a touch, to any cube."""
+        colour = self._task.colour if self._task.skill is Skill.PUSH else str(self._generator.choice(COLOURS))
+        azimuth, radius = self._generator.uniform(-math.pi, math.pi), self._generator.uniform(0, _LEAD_IN_RADIUS)
+        place = self._simulation.cube_position(colour)[:2] + radius * np.array([math.cos(azimuth), math.sin(azimuth)])
+        goal = self._simulation.kinematics.joints(np.array([*place, self._generator.uniform(*_LEAD_IN_HEIGHT)]))
+        for _ in range(_LEAD_IN_STEPS):
+            present = self._simulation.joint_positions()
+            self._simulation.command(present + np.clip(goal - present, -_LEAD_IN_STRIDE, _LEAD_IN_STRIDE))
+            self._simulation.advance(CONTROL_PERIOD)
 
     def _is_done(self) -> bool:
         simulation, colour = self._simulation, self._task.colour
