@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from example_policies import built_in_policy
@@ -14,6 +14,8 @@ from ttt_ros.policies.checkpoint import save_policy
 if TYPE_CHECKING:
     from robot_stand_in import RobotStandIn
     from ros_graph import Graph
+
+    from ttt_ros.nodes.processes import NodeProcess
 
 
 @pytest.fixture
@@ -47,6 +49,26 @@ def robot(graph: Graph) -> RobotStandIn:
     from robot_stand_in import RobotStandIn
 
     return RobotStandIn(graph)
+
+
+@pytest.fixture
+def start_process(ros_domain: int, tmp_path: Path) -> Iterator[Callable[..., NodeProcess]]:
+    """Starts a node in a process of its own, named by executable; those that still run at the end are stopped."""
+    from ttt_ros.nodes.processes import NodeProcess
+
+    processes: list[NodeProcess] = []
+
+    def start(executable: str, **options: Any) -> NodeProcess:
+        process = NodeProcess(executable=executable, log=tmp_path / f"{executable}_{len(processes)}.log", **options)
+        processes.append(process)
+        process.start()
+        return process
+
+    try:
+        yield start
+    finally:
+        for process in processes:
+            process.stop()
 
 
 @pytest.fixture(scope="session")

@@ -4,6 +4,7 @@ import gc
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 import pytest
@@ -110,13 +111,16 @@ class Graph:
         *,
         namespace: str | None = None,
         remappings: Mapping[str, str] | None = None,
+        parameter_file: Path | None = None,
     ) -> NodeThread:
         """Runs a node of class ``kind``; raises what its constructor raises."""
-        rules = [word for source, target in (remappings or {}).items() for word in ("-r", f"{source}:={target}")]
+        arguments = [word for source, target in (remappings or {}).items() for word in ("-r", f"{source}:={target}")]
+        if parameter_file is not None:
+            arguments += ["--params-file", str(parameter_file)]
         overrides = [Parameter(name, value=value) for name, value in (parameters or {}).items()]
 
         def create() -> Node:
-            return kind(context=self.context, namespace=namespace, cli_args=["--ros-args", *rules], parameter_overrides=overrides)
+            return kind(context=self.context, namespace=namespace, cli_args=["--ros-args", *arguments], parameter_overrides=overrides)
 
         thread = NodeThread(create, self.context)
         self._threads.append(thread)

@@ -191,6 +191,21 @@ def test_a_stale_stream_leads_to_hold_and_its_return_to_motion(running: Running,
     running.run_until_it_acts()
 
 
+def test_a_camera_far_under_its_nominal_rate_names_the_transport_as_likely_cause(
+    graph: Graph, robot: RobotStandIn, tiny_checkpoint: Path
+) -> None:
+    running = Running(graph, robot, tiny_checkpoint, camera__scene__rate=60.0)
+    running.run_until_it_acts()
+    robot.run_for(1.0)
+    statuses = running.statuses()
+    slow, good = statuses["input scene"], statuses["input wrist"]
+    assert slow.level == DiagnosticStatus.WARN
+    assert slow.message.startswith("20.0 Hz, nominal 60 Hz: the transport may be dropping raw images")
+    assert "FASTDDS_DEFAULT_PROFILES_FILE" in slow.message
+    assert "compressed images" in slow.message
+    assert good.message == "receiving"
+
+
 def test_without_an_instruction_the_arm_is_not_moved(graph: Graph, robot: RobotStandIn, tiny_checkpoint: Path) -> None:
     running = Running(graph, robot, tiny_checkpoint)
     robot.instruct("")

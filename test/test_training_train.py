@@ -14,9 +14,9 @@ from ttt_ros.errors import CheckpointError
 from ttt_ros.policies.checkpoint import load_policy, read_header
 from ttt_ros.policies.vla import VisionLanguageActionPolicy, VlaConfig
 from ttt_ros.training.cloning import Cloner, calibrate
-from ttt_ros.training.configuration import CloningConfig, TrainingConfig
+from ttt_ros.training.configuration import CloningConfig, DemonstrationConfig, TrainingConfig
 from ttt_ros.training.demonstration_set import DemonstrationSet
-from ttt_ros.training.demonstrations import DemonstrationConfig, record_demonstrations
+from ttt_ros.training.demonstrations import record_demonstrations
 from ttt_ros.training.desk_arm import SPECIFICATION, VOCABULARY
 from ttt_ros.training.train import train
 

@@ -245,7 +245,7 @@ class ControlLoop:
             return
         if not (self._schedule.needs_next or self._instruction_is_new):
             return
-        if self._last is None:  # the first chunk is blended from where the robot stands
+        if self._last is None and not self._schedule.remaining:  # the first chunk is blended from where the robot stands
             self._schedule.reset(epoch=self._epoch, position=observation.joint_positions.double().numpy())
         version = self._store.base if mode == Mode.BASE else self._store.current
         self._instruction_is_new = False

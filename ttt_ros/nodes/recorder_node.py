@@ -1,6 +1,7 @@
 """Records the topics of a run into a rosbag2, without deserializing them."""
 
 import os
+from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,8 @@ from ttt_ros.nodes.quality_of_service import LATCHED, RELIABLE, SENSOR
 DEEP_SENSOR = QoSProfile(depth=100, reliability=SENSOR.reliability, durability=SENSOR.durability)
 """Sensor data with a queue, so that a burst is recorded whole."""
 
+_KEPT_BEFORE_CLOCK = 100  # messages; latched ones for the most part
+
 
 class RecorderNode(Node):
     """Subscribes to inputs, outputs and signals of the policy and writes every message as it came."""
@@ -44,6 +47,7 @@ class RecorderNode(Node):
         self._writer = BagWriter(
             path, message_packages={"ttt_ros": messages}, distribution=os.environ.get("ROS_DISTRO", DEFAULT_DISTRIBUTION)
         )
+        self._before_clock: deque[tuple[str, bytes]] = deque(maxlen=_KEPT_BEFORE_CLOCK)
         policy, safeguard = value(self, "policy_node"), value(self, "safeguard_node")
         topics: dict[str, tuple[type, QoSProfile]] = {
             "joint_states": (JointState, DEEP_SENSOR),
@@ -67,7 +71,17 @@ class RecorderNode(Node):
         self._writer.close()
 
     def _write(self, topic: str) -> Callable[[bytes], None]:
-        return lambda message: self._writer.write(topic, self.get_clock().now().nanoseconds, message)
+        def write(message: bytes) -> None:
+            now = self.get_clock().now().nanoseconds
+            if not now:  # simulated time, and no /clock yet; stamped 0, a bag could span years
+                self._before_clock.append((topic, message))
+                return
+            while self._before_clock:
+                early_topic, early_message = self._before_clock.popleft()
+                self._writer.write(early_topic, now, early_message)
+            self._writer.write(topic, now, message)
+
+        return write
 
 
 def _offered(profile: QoSProfile) -> OfferedQos:

@@ -1,5 +1,6 @@
 """What a training run is configured with."""
 
+import math
 from dataclasses import dataclass, field
 from typing import Annotated
 
@@ -7,11 +8,44 @@ from pydantic import Field
 
 from ttt_ros.configuration import strict
 from ttt_ros.policies.vla import VlaConfig
-from ttt_ros.training.demonstrations import DemonstrationConfig
 
 PositiveInt = Annotated[int, Field(gt=0)]
 PositiveFloat = Annotated[float, Field(gt=0)]
 Weight = Annotated[float, Field(ge=0)]
+
+
+@strict
+@dataclass(frozen=True, kw_only=True)
+class DemonstrationConfig:
+    """What is recorded.
+
+    Attributes:
+        episodes: number of layouts; in each, two touches and one push, of three cubes, follow each other in random order.
+        episodes_per_shard: episodes in one file.
+        noise: largest standard deviation of the noise on the executed commands, rad; each goal draws its own up to this.
+            The stored chunks stay the expert's, so that a policy sees how to recover (DART, arXiv 1703.09327). Noise comes in
+            spells with quiet between them, so that the recovery is seen to its end.
+        noise_correlation: of that noise from one control step to the next.
+        lead_in: probability that a goal begins with the arm led, unrecorded, to a point close around a cube, such as on top of it or on
+            its wrong side: where an imperfect policy ends up, and the expert never.
+        light: smallest and largest factor on the lights, drawn for each episode.
+        sensor_noise: largest standard deviation of the noise on each pixel, of 255, drawn for each episode.
+        seed: of layouts and noise; with the limits here no layout has the seed of a validation.
+    """
+
+    episodes: Annotated[int, Field(gt=0, le=9_999)] = 2000
+    episodes_per_shard: Annotated[int, Field(gt=0)] = 40
+    noise: Annotated[float, Field(ge=0, le=0.1)] = 0.06
+    noise_correlation: Annotated[float, Field(ge=0, lt=1)] = 0.8
+    lead_in: Annotated[float, Field(ge=0, le=1)] = 0.5
+    light: tuple[Annotated[float, Field(gt=0)], Annotated[float, Field(gt=0)]] = (0.85, 1.15)
+    sensor_noise: Annotated[float, Field(ge=0, le=60)] = 4.0
+    seed: Annotated[int, Field(ge=0, lt=100)] = 0
+
+    @property
+    def shards(self) -> int:
+        """Number of files."""
+        return math.ceil(self.episodes / self.episodes_per_shard)
 
 
 @strict

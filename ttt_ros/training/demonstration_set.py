@@ -15,7 +15,7 @@ from torch import Tensor
 from ttt_ros.errors import RecordingError
 from ttt_ros.policies.vocabulary import Vocabulary
 from ttt_ros.simulation.tasks import INSTRUCTIONS
-from ttt_ros.training.demonstrations import FRAME_INTERVAL, HORIZON
+from ttt_ros.training.demonstrator import FRAME_INTERVAL, HORIZON
 
 Numbers: TypeAlias = NDArray[np.int64]
 

@@ -5,7 +5,7 @@ from ttt_ros.policies.vocabulary import Vocabulary
 from ttt_ros.simulation.arm import JOINT_NAMES
 from ttt_ros.simulation.engine import CAMERA_SIZES, CONTROL_PERIOD
 from ttt_ros.simulation.tasks import INSTRUCTIONS
-from ttt_ros.training.demonstrations import HORIZON
+from ttt_ros.training.demonstrator import HORIZON
 
 SPECIFICATION = PolicySpecification(
     cameras=tuple(CameraSpecification(name=name, height=height, width=width) for name, (height, width) in CAMERA_SIZES.items()),
