@@ -58,16 +58,6 @@ class DemoConfig:
         ("action_delay", 0.1),
     )
     shift_description: str = "darker and warmer light; the encoder of the first joint off by 0.1 rad; actions delayed by 0.1 s"
-    """
-
-    duration: float = 60.0
-    seed: int = 3
-    shift: tuple[tuple[str, object], ...] = (
-        ("light", 0.6),
-        ("colour_cast", [1.2, 1.0, 0.8]),
-        ("encoder_offset", [0.06, 0.04, 0.0, 0.0, 0.0, 0.0]),
-    )
-    shift_description: str = "darker and warmer light; encoders of the first two joints off by 0.06 and 0.04 rad"
 
 
 def run_demo(config: DemoConfig, out: Path, console: Console) -> DemoReport:
@@ -174,7 +164,9 @@ class _Run:
             director.settle(SETTLE_TIME)
 
     def _bring_shift_in(self, director: Director, observer: RunObserver) -> None:
-        self._shift = run_record.Shift(name="light, encoder, delay", description=self._config.shift_description, start=round(observer.elapsed, 1))
+        self._shift = run_record.Shift(
+            name="light, encoder, delay", description=self._config.shift_description, start=round(observer.elapsed, 1)
+        )
         director.shift(dict(self._config.shift))
         director.settle(SHIFT_TIME)
         self._photograph(director, "after the shift")
