@@ -153,7 +153,8 @@ class ObservationAssembler:
         if not self._joints:
             return Fault(kind="missing", stream=JOINT_STATES, reason=f"{JOINT_STATES}: none has come; check the robot driver and its topic")
         if not self._instruction:
-            return Fault(kind="missing", stream=INSTRUCTION, reason=f"{INSTRUCTION}: {self._instruction_refusal or 'none is set; publish one'}")
+            why = self._instruction_refusal or "none is set; publish one"
+            return Fault(kind="missing", stream=INSTRUCTION, reason=f"{INSTRUCTION}: {why}")
         return None
 
     def _untimely(self, now: int) -> Fault | None:
