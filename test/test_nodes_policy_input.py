@@ -20,7 +20,7 @@ from sensor_msgs.msg import CompressedImage, Image
 from ttt_ros.msg import ActionChunk
 
 from ttt_ros.nodes.quality_of_service import SENSOR
-from ttt_ros.nodes.stamps import stamp
+from ttt_ros.nodes.stamps import nanoseconds, stamp
 
 pytestmark = pytest.mark.ros
 
@@ -36,8 +36,10 @@ class Running:
 
     def run_until_it_acts(self) -> None:
         """Lets time pass until a chunk answers an observation made from now on."""
-        start = len(self.chunks) + 1
-        self.robot.run_until(lambda: len(self.chunks) > start, "new chunks")
+        start = self.robot.now
+        self.robot.run_until(
+            lambda: bool(self.chunks.messages) and nanoseconds(self.chunks.latest.header.stamp) > start, "a chunk for what is seen now"
+        )
 
     def statuses(self) -> dict[str, DiagnosticStatus]:
         """The next statuses that are made, by subject."""

@@ -104,17 +104,12 @@ def test_saved_weights_are_those_in_force_and_a_new_node_can_begin_with_them(
 
     assert graph.transition("policy", "deactivate")
     assert graph.transition("policy", "cleanup")
-    chunks = graph.listen(ActionChunk, "second/policy/action_chunk")
-    second = RobotStandIn(graph, namespace="second")
-    second.now = robot.now
-    parameters = policy_parameters(tiny_checkpoint, adaptation__initial_weights=str(path))
-    graph.start(PolicyNode, parameters, namespace="second")
-    second.step()
-    graph.bring_up("second/policy")
-    second.instruct()
-    second.run_until(lambda: bool(chunks.messages), "a chunk")
-    # Without a safeguard version 0 acts, whatever the node began with.
-    assert chunks.messages[0].weights_version == 0
+    parameters = policy_parameters(tiny_checkpoint, adaptation__initial_weights=str(path), adaptation__enabled=False)
+    graph.start(PolicyNode, parameters, remappings={"__node": "second"})
+    chunks = graph.listen(ActionChunk, "second/action_chunk")
+    graph.bring_up("second")
+    robot.run_until(lambda: bool(chunks.messages) and chunks.latest.weights_version > 0, "a chunk of the weights to begin with")
+    assert chunks.latest.weights_checksum == saved.checksum
 
 
 def test_a_snapshot_that_cannot_be_written_is_an_answer_that_says_why(
