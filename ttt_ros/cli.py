@@ -1,5 +1,6 @@
 """The command ``ttt-ros``."""
 
+import json
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -60,6 +61,32 @@ def train(
     from ttt_ros.training.train import train as run
 
     console.print(f"{run(load_yaml(config, TrainingConfig), output)}")
+
+
+@app.command()
+def assess(
+    policy: Annotated[Path | None, typer.Option(help="Checkpoint; without it the shipped one.")] = None,
+    out: Annotated[Path, typer.Option(help="JSON file for the figures.")] = Path("out/assessment.json"),
+    episodes: Annotated[int, typer.Option(help="Episodes of each skill.", min=1)] = 200,
+    layouts: Annotated[int, typer.Option(help="Layouts in which every cube is asked for.", min=1)] = 50,
+    seed: Annotated[int, typer.Option(help="Seed of the first layout.", min=0)] = 2_000_000,
+) -> None:
+    """Measure a frozen policy's success in the simulation: the figures of its model card."""
+    from dataclasses import asdict
+
+    import torch
+
+    from ttt_ros.policies.checkpoint import load_policy
+    from ttt_ros.policies.shipped import SHIPPED_POLICY
+    from ttt_ros.training import assessment
+
+    torch.set_num_threads(1)
+    result = assessment.assess(load_policy(policy or SHIPPED_POLICY), episodes=episodes, layouts=layouts, first_seed=seed)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_text(json.dumps(asdict(result), indent=2) + "\n")
+    for name, share in (("touch", result.touch), ("push", result.push), ("language", result.language)):
+        interval = f"{100 * share.lower:.1f} to {100 * share.upper:.1f} %"
+        console.print(f"{name:9} {share.count} of {share.episodes}: {100 * share.share:.1f} % ({interval})")
 
 
 @app.command()

@@ -33,8 +33,8 @@ def guarded(node: LifecycleNode, transition: Callable[[], None]) -> TransitionCa
 
 def shut_down(node: LifecycleNode) -> None:
     """Runs the shutdown transition, unless it was run on request before."""
-    if node._state_machine.current_state[1] != "finalized":
-        node.trigger_shutdown()
+    if node._state_machine.current_state[1] != "finalized" and node.trigger_shutdown() == TransitionCallbackReturn.SUCCESS:
+        node.get_logger().info("shut down")
 
 
 def run(create: Callable[[], NodeType], *, close: Callable[[NodeType], None], arguments: Sequence[str] | None = None) -> int:
