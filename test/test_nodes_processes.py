@@ -57,7 +57,6 @@ def test_a_signal_ends_every_active_node_with_exit_code_0_and_the_shutdown_trans
     for process in processes.values():
         os.kill(process.pid, number)
     codes = {name: wait_for_exit(graph, process) for name, process in processes.items()}
-    print("TOOK", time.monotonic() - asked)
     assert time.monotonic() - asked < STOP_TIMEOUT  # after which NodeProcess.stop would have killed them
     logs = {name: process.log.read_text() for name, process in processes.items()}
     assert codes == dict.fromkeys(processes, 0), logs
