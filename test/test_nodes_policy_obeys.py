@@ -54,11 +54,15 @@ class Ordered:
         return found()
 
     def control_status(self) -> DiagnosticStatus:
-        """The next status of the control loop on /diagnostics."""
-        before = len(self.diagnostics)
-        self.robot.run_until(lambda: len(self.diagnostics) > before, "diagnostics")
-        (status,) = (each for each in self.diagnostics.latest.status if each.name == "policy: control")
-        return status
+        """The next status of the control loop on /diagnostics that was made from now on."""
+        start = self.robot.now
+
+        def found() -> list[DiagnosticStatus]:
+            made = [array for array in self.diagnostics.messages if nanoseconds(array.header.stamp) > start]
+            return [status for array in made for status in array.status if status.name == "policy: control"]
+
+        self.robot.run_until(lambda: bool(found()), "diagnostics")
+        return found()[0]
 
 
 @pytest.fixture
