@@ -42,10 +42,14 @@ class Running:
         )
 
     def statuses(self) -> dict[str, DiagnosticStatus]:
-        """The next statuses that are made, by subject."""
-        before = len(self._diagnostics)
-        self.robot.run_until(lambda: len(self._diagnostics) > before, "diagnostics")
-        return {status.name.removeprefix("policy: "): status for status in self._diagnostics.latest.status}
+        """The next statuses that are made from now on, by subject."""
+        start = self.robot.now
+
+        def found() -> list[DiagnosticArray]:
+            return [array for array in self._diagnostics.messages if nanoseconds(array.header.stamp) > start]
+
+        self.robot.run_until(lambda: bool(found()), "diagnostics")
+        return {status.name.removeprefix("policy: "): status for status in found()[0].status}
 
     def assert_it_holds(self, *fragments: str) -> dict[str, DiagnosticStatus]:
         """Checks that the arm is held for a reason that has all ``fragments``; returns the statuses."""
