@@ -1,7 +1,9 @@
 """The control loop: what is commanded in which mode, and what reaches the adaptation."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,6 +12,7 @@ from control_session import PERIOD, Bench
 from small_policy import HORIZON, SmallPolicy
 from torch import Tensor
 
+from ttt_ros.control.inline_executor import InlineExecutor
 from ttt_ros.control.limits import JointLimit
 from ttt_ros.control.loop import Outcome
 from ttt_ros.policies.observation import Observation
@@ -188,6 +191,30 @@ def test_the_first_chunk_is_blended_from_where_the_robot_stands() -> None:
     assert commands[1].positions is not None
     # The chunk is one step old; one blended step takes it half the way from the measured position.
     assert np.allclose(commands[1].positions, (stands.joint_positions.double().numpy() + chunk.positions[1]) / 2)
+
+
+class _SlowExecutor(InlineExecutor):
+    """Computes at once and answers only when told to."""
+
+    def __init__(self) -> None:
+        self.waiting: list[Callable[[], None]] = []
+
+    def submit(self, call: Callable[..., Any], /, *args: Any, **kwargs: Any) -> "Future[Any]":
+        late: Future[Any] = Future()
+        result = super().submit(call, *args, **kwargs).result()
+        self.waiting.append(lambda: late.set_result(result))
+        return late
+
+
+def test_a_first_chunk_that_comes_late_is_played_and_not_dropped_for_the_next() -> None:
+    bench = Bench()
+    bench.session.loop._executor = executor = _SlowExecutor()
+    bench.run(2)
+    executor.waiting.pop()()
+    command = bench.run(1)[0]
+    assert len(bench.chunks) == 1
+    assert bench.session.schedule.remaining + 1 <= 2  # no more steps were left than the next chunk is asked for at
+    assert command.positions is not None
 
 
 def test_a_failing_inference_leads_to_hold_with_the_error_in_words() -> None:
