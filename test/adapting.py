@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ttt_ros.adaptation.configuration import AdaptationConfig
 from ttt_ros.adaptation.learner import Learner
-from ttt_ros.adaptation.objective import sample_errors
+from ttt_ros.adaptation.objective import scored
 from ttt_ros.adaptation.versions import VersionStore
 from ttt_ros.adaptation.window import TransitionWindow, Window
 from ttt_ros.policies.protocol import Policy
@@ -60,7 +60,7 @@ def error_on_shifted_stream(policy: SmallPolicy, fast: FastWeights, *, shift: fl
     """Mean error on transitions that no learner has seen."""
     held_out = concatenated(list(stream(policy, 200, seed=99, shift=shift)))
     with torch.no_grad():
-        return float(sample_errors(policy, held_out, fast, objectives=OBJECTIVES).mean())
+        return float(scored(policy, held_out, fast, objectives=OBJECTIVES).errors.mean())
 
 
 def equal_bits(left: FastWeights, right: FastWeights) -> bool:

@@ -9,9 +9,9 @@ from torch.nn.functional import silu
 
 from ttt_ros.errors import InstructionError
 from ttt_ros.policies.observation import Observation
-from ttt_ros.policies.protocol import Reconstruction
+from ttt_ros.policies.protocol import Memoryless, Reconstruction
 from ttt_ros.policies.specification import ActionMeaning, CameraSpecification, PolicySpecification
-from ttt_ros.policies.transition import FastWeights, Features, Transitions
+from ttt_ros.policies.transition import NO_MEMORY, FastWeights, Features, Memory, Transitions
 
 WIDTH = 64
 HORIZON = 4
@@ -19,7 +19,7 @@ JOINT_NAMES = ("shoulder", "elbow", "wrist")
 IMAGE_SIDE = 8
 
 
-class SmallPolicy:
+class SmallPolicy(Memoryless):
     """Two residual fast MLPs with zero-initialised output between random, fixed linear maps; the same for the same seed."""
 
     def __init__(self, *, seed: int = 0, hidden: int = 64) -> None:
@@ -74,7 +74,7 @@ class SmallPolicy:
         joints = observation.joint_positions
         return {"state": (image @ self._from_image + joints @ self._from_joints)[None], "joints": joints[None]}
 
-    def act(self, features: Features, fast: FastWeights) -> Tensor:
+    def act(self, features: Features, fast: FastWeights, memory: Memory = NO_MEMORY) -> Tensor:
         return (self._adapted(features["state"], fast) @ self._to_actions).view(-1, HORIZON, len(JOINT_NAMES))
 
     def reconstruct(self, transitions: Transitions, fast: FastWeights) -> dict[str, Reconstruction]:

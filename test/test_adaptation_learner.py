@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from small_policy import SmallPolicy, observation, stream
 
 from ttt_ros.adaptation.configuration import AdaptationConfig
-from ttt_ros.adaptation.objective import sample_errors
+from ttt_ros.adaptation.objective import scored
 from ttt_ros.adaptation.steps import base_norms, drifts, parameters_by_module
 from ttt_ros.adaptation.window import Window
 from ttt_ros.errors import ConfigurationError
@@ -43,7 +43,7 @@ def test_fresh_samples_are_scored_before_the_update_and_again_after_it():
     report = learner.adapt(window, epoch=0)
 
     def mean_error(weights: FastWeights) -> float:
-        return float(sample_errors(POLICY, window.transitions, weights, objectives=OBJECTIVES)[-2:].mean())
+        return float(scored(POLICY, window.transitions, weights, objectives=OBJECTIVES).errors[-2:].mean())
 
     assert report.prediction_loss == pytest.approx(mean_error(before))
     assert report.loss_after == pytest.approx(mean_error(learner.store.current.weights))

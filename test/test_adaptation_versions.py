@@ -20,7 +20,15 @@ def store(size: int = 4) -> VersionStore:
 def version(number: int) -> Version:
     weights = {"mlp.up": torch.full((2, 2), float(number))}
     momentum = {"mlp.up": torch.full((2, 2), -float(number))}
-    return Version(number=number, weights=weights, momentum=momentum, checksum=str(number), drift_total=0.0, drift_per_module={"mlp": 0.0})
+    return Version(
+        number=number,
+        weights=weights,
+        momentum=momentum,
+        precision={},
+        checksum=str(number),
+        drift_total=0.0,
+        drift_per_module={"mlp": 0.0},
+    )
 
 
 def test_a_commit_comes_into_force():

@@ -54,6 +54,15 @@ class AdaptationConfig:
     ] = 32
 
     learning_rate: Annotated[float, Field(ge=0.0, le=10.0, description="Step size; forms one pair with the window.")] = 0.1
+    ridge: Annotated[
+        float,
+        Field(
+            ge=0.0,
+            le=1e6,
+            json_schema_extra=_FIXED,
+            description="Above 0, gradients are divided by the second moment of the fast layer's inputs, and this is its prior.",
+        ),
+    ] = 0.0
     momentum: Annotated[float, Field(ge=0.0, le=0.99, description="Share of the last step's direction kept in the next.")] = 0.0
     gradient_limit: Annotated[
         float, Field(ge=1e-3, le=1e6, description="A window whose gradient norm, before clipping, is above this is refused.")

@@ -9,7 +9,7 @@ from torch import Tensor
 from ttt_ros.adaptation import checks, steps
 from ttt_ros.adaptation.configuration import AdaptationConfig, check_live_change
 from ttt_ros.adaptation.gate import LossGate
-from ttt_ros.adaptation.objective import sample_errors
+from ttt_ros.adaptation.objective import Score, scored
 from ttt_ros.adaptation.probes import Probes
 from ttt_ros.adaptation.report import WindowReport
 from ttt_ros.adaptation.versions import Version, VersionStore
@@ -58,6 +58,7 @@ class Learner:
         self._gate = LossGate(history=config.gate_history)
         with torch.no_grad():
             self._probes = Probes(policy, base.weights, size=config.probes, given=probes)
+        self._rates = {name: rate.detach() for name, rate in policy.rates().items()}
         self._windows = 0
 
     @property
@@ -106,18 +107,18 @@ class Learner:
 
         with torch.enable_grad():
             shadow = steps.shadow(current.weights)
-            errors = self._errors(window.transitions, shadow, config)
-            scored = _newest(errors.isfinite(), count=window.fresh)
-            figures.prediction_loss = _mean(errors[scored])
+            score = self._score(window.transitions, shadow, config)
+            fresh = _newest(score.errors.isfinite(), count=window.fresh)
+            figures.prediction_loss = _mean(score.errors[fresh])
 
-            keep = steps.kept(errors.detach(), factor=config.trim_factor)
+            keep = steps.kept(score.errors.detach(), factor=config.trim_factor)
             left = int(keep.sum())
             figures.trimmed = len(keep) - left
             checks.enough_samples(left, of=len(keep), minimum=config.minimum_samples)
             if figures.trimmed:
                 # A mask on the errors would not do: a matrix product's backward turns a NaN sample of weight 0 into NaN.
-                errors = self._errors(selected(window.transitions, keep), shadow, config)
-            loss = errors.mean()
+                score = self._score(selected(window.transitions, keep), shadow, config)
+            loss = score.errors.mean()
 
         self._gate.check(float(loss), config)
 
@@ -127,8 +128,15 @@ class Learner:
         checks.gradient_finite_and_below(figures.gradient_norm, limit=config.gradient_limit)
         gradient = steps.clipped(gradient, norm=norm, limit=config.clip_norm)
 
+        precision: FastWeights = {}
+        if config.ridge and score.inputs:
+            taken = keep[keep]
+            prior = steps.prior_precision(score.inputs, ridge=config.ridge)
+            precision = steps.informed(steps.pulled_back(current.precision or prior, prior, share=config.pull_back), score.inputs, taken)
+            gradient = steps.preconditioned(gradient, precision, taken)
+
         direction = steps.accumulated(current.momentum, gradient, factor=config.momentum)
-        weights: FastWeights = steps.stepped(current.weights, direction, learning_rate=config.learning_rate)
+        weights: FastWeights = steps.stepped(current.weights, direction, learning_rate=config.learning_rate, rates=self._rates)
         weights = steps.pulled_back(weights, base.weights, share=config.pull_back)
         weights, drifts = self._bounded(weights, limit=config.drift_limit)
 
@@ -139,12 +147,13 @@ class Learner:
         figures.withheld = not permitted
         checks.commit_permitted(permitted)
 
-        figures.loss_after = _mean(self._errors(selected(window.transitions, scored), weights, config))
+        figures.loss_after = _mean(self._score(selected(window.transitions, fresh), weights, config).errors)
         figures.update_norm = float(steps.distance(weights, current.weights, weights))
         version = Version(
             number=self._store.next_number,
             weights=weights,
             momentum=direction if config.momentum else {},
+            precision=precision,
             checksum=tensor_checksum(weights),
             drift_total=steps.total_drift(drifts, self._base_norms),
             drift_per_module=drifts,
@@ -154,8 +163,8 @@ class Learner:
         self._gate.accept(float(loss))
         return version
 
-    def _errors(self, transitions: Transitions, weights: FastWeights, config: AdaptationConfig) -> Tensor:
-        return sample_errors(self._policy, transitions, weights, objectives=config.objectives)
+    def _score(self, transitions: Transitions, weights: FastWeights, config: AdaptationConfig) -> Score:
+        return scored(self._policy, transitions, weights, objectives=config.objectives)
 
     def _bounded(self, weights: FastWeights, *, limit: float) -> tuple[FastWeights, dict[str, float]]:
         """The weights moved into each module's ball around the base where they are outside, with the drift that results."""

@@ -1,20 +1,31 @@
 """How wrong the policy's reconstruction of each transition is."""
 
 from collections.abc import Mapping
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from ttt_ros.errors import AdaptationError
-from ttt_ros.policies.protocol import Policy
+from ttt_ros.policies.protocol import Policy, Reconstruction
 from ttt_ros.policies.transition import FastWeights, Transitions
 
 
-def sample_errors(policy: Policy, transitions: Transitions, fast: FastWeights, *, objectives: Mapping[str, float]) -> Tensor:
-    """Weighted sum over the objectives of the mean squared reconstruction error, one number per transition.
+class Score(NamedTuple):
+    """How wrong each transition was reconstructed.
 
-    Returns:
-        float32 of shape (batch,), in squared units of the normalised targets; differentiable with respect to ``fast``.
+    Attributes:
+        errors: weighted sum over the objectives of the mean squared error, float32 of shape (batch,), in squared units of the
+            normalised targets; differentiable with respect to the fast weights.
+        inputs: of the fast matrices, see ``Reconstruction.inputs``.
+    """
+
+    errors: Tensor
+    inputs: FastWeights
+
+
+def scored(policy: Policy, transitions: Transitions, fast: FastWeights, *, objectives: Mapping[str, float]) -> Score:
+    """Reconstructs the transitions and compares.
 
     Raises:
         AdaptationError: an objective is not one of the policy's.
@@ -25,7 +36,11 @@ def sample_errors(policy: Policy, transitions: Transitions, fast: FastWeights, *
     unknown = sorted(weights.keys() - reconstructions.keys())
     if unknown:
         raise AdaptationError(f"the policy has no objective {', '.join(unknown)}; it offers {', '.join(sorted(reconstructions))}")
-    errors = [
-        weight * (reconstructions[name].prediction - reconstructions[name].target).square().mean(dim=1) for name, weight in weights.items()
-    ]
-    return torch.stack(errors).sum(dim=0)
+    used = {name: reconstructions[name] for name in weights}
+    errors = [weights[name] * (each.prediction - each.target).square().mean(dim=-1) for name, each in used.items()]
+    return Score(errors=torch.stack(errors).sum(dim=0), inputs=_inputs(used))
+
+
+def _inputs(used: Mapping[str, Reconstruction]) -> FastWeights:
+    """Those of the only objective; of several, none says what enters a matrix that all of them use."""
+    return next(iter(used.values())).inputs if len(used) == 1 else {}

@@ -16,9 +16,10 @@ from ttt_ros.policies.checksum import tensor_checksum
 from ttt_ros.policies.tensor_file import write_tensors
 from ttt_ros.policies.transition import FastWeights
 
-_FORMAT = "ttt_ros fast weights 1"
+_FORMAT = "ttt_ros fast weights 2"
 _WEIGHTS = "weights."
 _MOMENTUM = "momentum."
+_PRECISION = "precision."
 
 _ROUNDING = 1e-5
 """By how much the drift of weights on the limit may come out above it: they were rounded to float32."""
@@ -35,12 +36,14 @@ def save(version: Version, path: Path, *, base_checksum: str) -> None:
     """
     tensors = {_WEIGHTS + name: tensor for name, tensor in version.weights.items()}
     tensors |= {_MOMENTUM + name: tensor for name, tensor in version.momentum.items()}
+    tensors |= {_PRECISION + name: tensor for name, tensor in version.precision.items()}
     metadata = {
         "format": _FORMAT,
         "base_checksum": base_checksum,
         "number": str(version.number),
         "weights_checksum": version.checksum,
         "momentum_checksum": tensor_checksum(version.momentum),
+        "precision_checksum": tensor_checksum(version.precision),
     }
     metadata["seal"] = _seal(metadata)
     try:
@@ -63,10 +66,11 @@ def load(path: Path, *, base: Version, base_checksum: str, drift_limit: float) -
     metadata, tensors = _read(path, device=next(iter(base.weights.values())).device)
     if metadata.get("format") != _FORMAT:
         raise CheckpointError(f"{path} is not a snapshot of fast weights: its format is {metadata.get('format')}, not '{_FORMAT}'")
-    weights, momentum = _part(tensors, _WEIGHTS), _part(tensors, _MOMENTUM)
+    weights, momentum, precision = (_part(tensors, part) for part in (_WEIGHTS, _MOMENTUM, _PRECISION))
     if metadata.pop("seal", None) != _seal(metadata):
         raise CheckpointError(f"snapshot {path} was altered: its description does not have the checksum that was written with it")
-    if (tensor_checksum(weights), tensor_checksum(momentum)) != (metadata["weights_checksum"], metadata["momentum_checksum"]):
+    found = [tensor_checksum(part) for part in (weights, momentum, precision)]
+    if found != [metadata[f"{part}_checksum"] for part in ("weights", "momentum", "precision")]:
         raise CheckpointError(f"snapshot {path} was altered: its tensors do not have the checksums that were written with them")
     if metadata["base_checksum"] != base_checksum:
         raise CheckpointError(
@@ -76,6 +80,7 @@ def load(path: Path, *, base: Version, base_checksum: str, drift_limit: float) -
     _check_fit(path, weights, base.weights)
     if momentum:
         _check_fit(path, momentum, base.weights)
+    _check_precision(path, precision, base.weights)
     modules = steps.parameters_by_module(base.weights, base.drift_per_module)
     norms = steps.base_norms(base.weights, modules)
     drifts = {name: float(drift) for name, drift in steps.drifts(weights, base.weights, norms, modules).items()}
@@ -85,6 +90,7 @@ def load(path: Path, *, base: Version, base_checksum: str, drift_limit: float) -
         number=int(metadata["number"]),
         weights=weights,
         momentum=momentum,
+        precision=precision,
         checksum=metadata["weights_checksum"],
         drift_total=steps.total_drift(drifts, norms),
         drift_per_module=drifts,
@@ -113,6 +119,13 @@ def _check_fit(path: Path, tensors: FastWeights, base: FastWeights) -> None:
     broken = [name for name, tensor in tensors.items() if not tensor.isfinite().all()]
     if broken:
         raise CheckpointError(f"snapshot {path} holds values that are not finite in {broken}")
+
+
+def _check_precision(path: Path, precision: FastWeights, base: FastWeights) -> None:
+    for name, tensor in precision.items():
+        columns = base[name].shape[-1] if name in base else 0
+        if tuple(tensor.shape) != (columns, columns) or not tensor.isfinite().all():
+            raise CheckpointError(f"snapshot {path} holds a precision of '{name}' that is not finite or not of {columns} by {columns}")
 
 
 def _seal(metadata: Mapping[str, str]) -> str:

@@ -6,6 +6,7 @@ same functions can be differentiated through and vectorised where a policy is me
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import TypeAlias
 
 import torch
@@ -13,6 +14,8 @@ from torch import Tensor
 
 from ttt_ros.errors import AdaptationError
 from ttt_ros.policies.transition import FastWeights
+
+_NO_RATES: Mapping[str, Tensor] = MappingProxyType({})
 
 Modules: TypeAlias = Mapping[str, Sequence[str]]
 """Names of the fast parameters by module."""
@@ -40,14 +43,14 @@ def kept(errors: Tensor, *, factor: float) -> Tensor:
     """Which samples the trim keeps: finite, and at most ``factor`` times the median of the finite errors.
 
     Args:
-        errors: shape (batch,), not negative.
+        errors: shape (..., batch), not negative.
 
     Returns:
-        bool of shape (batch,).
+        bool of the same shape.
     """
     finite = errors.isfinite()
     # Of an even number nanmedian takes the lower one, so outliers in half of the window do not raise the limit.
-    median = torch.nanmedian(errors.where(finite, torch.nan))
+    median = torch.nanmedian(errors.where(finite, torch.nan), dim=-1, keepdim=True).values
     return finite & (errors <= factor * median)
 
 
@@ -56,9 +59,13 @@ def shadow(weights: FastWeights) -> dict[str, Tensor]:
     return {name: weight.detach().requires_grad_() for name, weight in weights.items()}
 
 
-def gradients(loss: Tensor, weights: FastWeights) -> dict[str, Tensor]:
-    """Gradient of ``loss`` with respect to each of ``weights``; zeros where the loss does not depend on one."""
-    return dict(zip(weights, torch.autograd.grad(loss, tuple(weights.values()), materialize_grads=True), strict=True))
+def gradients(loss: Tensor, weights: FastWeights, *, differentiable: bool = False) -> dict[str, Tensor]:
+    """Gradient of ``loss`` with respect to each of ``weights``; zeros where the loss does not depend on one.
+
+    ``differentiable`` ones can be differentiated through in turn (second order; arXiv 1703.03400).
+    """
+    found = torch.autograd.grad(loss, tuple(weights.values()), materialize_grads=True, create_graph=differentiable)
+    return dict(zip(weights, found, strict=True))
 
 
 def norm(tensors: Iterable[Tensor]) -> Tensor:
@@ -80,9 +87,39 @@ def accumulated(momentum: FastWeights, gradients: FastWeights, *, factor: float)
     return {name: gradient + factor * momentum[name] if name in momentum else gradient for name, gradient in gradients.items()}
 
 
-def stepped(weights: FastWeights, direction: FastWeights, *, learning_rate: float) -> dict[str, Tensor]:
-    """One step of gradient descent, on new tensors."""
-    return {name: torch.sub(weight, direction[name], alpha=learning_rate) for name, weight in weights.items()}
+def prior_precision(inputs: FastWeights, *, ridge: float) -> dict[str, Tensor]:
+    """The precision before any sample: ``ridge`` times the identity of each matrix's columns, (columns, columns)."""
+    return {name: ridge * torch.eye(each.shape[-1], dtype=each.dtype, device=each.device) for name, each in inputs.items()}
+
+
+def informed(precision: FastWeights, inputs: FastWeights, kept: Tensor) -> dict[str, Tensor]:
+    """Adds the second moment of the ``inputs``, each (batch, columns), of the samples that the trim has ``kept``, (batch,)."""
+    counted = {name: torch.where(kept[..., None], each, 0.0) for name, each in inputs.items()}
+    return {name: precision[name] + each.mT @ each for name, each in counted.items()}
+
+
+def preconditioned(gradients: FastWeights, precision: FastWeights, kept: Tensor) -> dict[str, Tensor]:
+    """Divides the gradient of each matrix that has a ``precision`` by it, per sample of the window; the others stay.
+
+    With the gradient of a mean over the window, such a step is one of recursive least squares for a layer that is linear in its
+    fast weights (Plackett, 1950; as a fast weight layer: arXiv 2309.05858). The step then fits all samples seen so far, not only
+    the window's.
+    """
+    count = kept.sum(dim=-1)[..., None, None]
+    return {
+        name: torch.linalg.solve(precision[name], gradient.mT).mT * count if name in precision else gradient
+        for name, gradient in gradients.items()
+    }
+
+
+def stepped(
+    weights: FastWeights, direction: FastWeights, *, learning_rate: float, rates: Mapping[str, Tensor] = _NO_RATES
+) -> dict[str, Tensor]:
+    """One step of gradient descent, on new tensors; ``rates`` are factors on the learning rate, by parameter name."""
+    return {
+        name: torch.sub(weight, direction[name] * rates[name] if name in rates else direction[name], alpha=learning_rate)
+        for name, weight in weights.items()
+    }
 
 
 def pulled_back(weights: FastWeights, base: FastWeights, *, share: float) -> dict[str, Tensor]:

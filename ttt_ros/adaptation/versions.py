@@ -18,6 +18,7 @@ class Version:
         number: never used twice by a store; 0 is the base.
         weights: the fast parameters by name, float32.
         momentum: the optimiser's buffers by parameter name; empty before the first step with momentum.
+        precision: the preconditioner's second moments by parameter name, (columns, columns); empty before the first step with a ridge.
         checksum: ``tensor_checksum`` of ``weights``.
         drift_total: ||w - w0|| / ||w0|| over all fast parameters.
         drift_per_module: the same for each module.
@@ -26,6 +27,7 @@ class Version:
     number: int
     weights: FastWeights
     momentum: FastWeights
+    precision: FastWeights
     checksum: str
     drift_total: float
     drift_per_module: Mapping[str, float]
@@ -55,6 +57,7 @@ class VersionStore:
             number=0,
             weights=base,
             momentum={},
+            precision={},
             checksum=tensor_checksum(base),
             drift_total=0.0,
             drift_per_module=dict.fromkeys(modules, 0.0),

@@ -15,9 +15,9 @@ from torch.func import functional_call
 from ttt_ros.errors import AdaptationError
 from ttt_ros.policies.checksum import tensor_checksum
 from ttt_ros.policies.observation import Observation
-from ttt_ros.policies.protocol import Reconstruction
+from ttt_ros.policies.protocol import Memoryless, Reconstruction
 from ttt_ros.policies.specification import PolicySpecification
-from ttt_ros.policies.transition import FastWeights, Features, Transitions
+from ttt_ros.policies.transition import NO_MEMORY, FastWeights, Features, Memory, Transitions
 
 _NORMS = (
     nn.LayerNorm,
@@ -28,7 +28,7 @@ _NORMS = (
 _REFUSED_NAMES = {"norm": "a norm", "embed": "an embedding", "attn": "attention", "attention": "attention"}
 
 
-class ModuleAdapter:
+class ModuleAdapter(Memoryless):
     """Wraps a module and three functions of it into :class:`ttt_ros.policies.protocol.Policy`.
 
     The functions receive the module to call instead of closing over it: the fast weights that the caller hands in take the place of
@@ -99,7 +99,7 @@ class ModuleAdapter:
         """Computes the features of one observation, without gradients."""
         return self._encode(self._structure().module, observation)
 
-    def act(self, features: Features, fast: FastWeights) -> Tensor:
+    def act(self, features: Features, fast: FastWeights, memory: Memory = NO_MEMORY) -> Tensor:
         """Computes chunks with the weights in ``fast``; differentiable with respect to them."""
         return self._called(self._act, features, fast)  # type: ignore[no-any-return]
 

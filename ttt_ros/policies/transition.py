@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TypeAlias
 
 import torch
@@ -12,6 +13,11 @@ Features: TypeAlias = Mapping[str, Tensor]
 
 FastWeights: TypeAlias = Mapping[str, Tensor]
 """The adapted parameters by name, float32."""
+
+Memory: TypeAlias = Mapping[str, Tensor]
+"""What a policy keeps of earlier transitions beside its fast weights: tensors with the batch as first axis; empty for most policies."""
+
+NO_MEMORY: Memory = MappingProxyType({})
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,13 +11,14 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ttt_ros.configuration import strict
-from ttt_ros.errors import ObservationError, SpecificationError
+from ttt_ros.errors import SpecificationError
 from ttt_ros.policies.checksum import tensor_checksum
 from ttt_ros.policies.layers import Block, ImageTokens, LateBlock, patch_size
 from ttt_ros.policies.observation import Observation
-from ttt_ros.policies.protocol import Reconstruction
+from ttt_ros.policies.observed import checked_positions, stacked_images
+from ttt_ros.policies.protocol import Memoryless, Reconstruction
 from ttt_ros.policies.specification import ActionMeaning, PolicySpecification
-from ttt_ros.policies.transition import FastWeights, Features, Transitions
+from ttt_ros.policies.transition import NO_MEMORY, FastWeights, Features, Memory, Transitions
 from ttt_ros.policies.vocabulary import Vocabulary
 
 PositiveInt = Annotated[int, Field(gt=0)]
@@ -57,7 +58,7 @@ class VlaConfig:
         return patch_size(self.stem_channels)
 
 
-class VisionLanguageActionPolicy(nn.Module):
+class VisionLanguageActionPolicy(Memoryless, nn.Module):
     """Answers images, joint positions and an instruction with a chunk of absolute joint positions.
 
     It obeys :class:`ttt_ros.policies.protocol.Policy`. The trunk is all that runs before the first fast MLP; its output
@@ -154,8 +155,8 @@ class VisionLanguageActionPolicy(nn.Module):
         device = self.position_mean.device
         words = self.vocabulary.encode(observation.instruction, length=self._specification.max_instruction_words)
         return self.encode_batch(
-            images=self._stacked_images(observation)[None].to(device),
-            positions=self._checked_positions(observation)[None].to(device),
+            images=stacked_images(observation, self._specification)[None].to(device),
+            positions=checked_positions(observation, self._specification)[None].to(device),
             words=torch.tensor([words], device=device),
         )
 
@@ -185,7 +186,7 @@ class VisionLanguageActionPolicy(nn.Module):
         summary = functional.layer_norm(seen.float(), seen.shape[-1:]).mean(dim=2).flatten(1)
         return {"tokens": tokens, "proprioception": positions, "summary": summary}
 
-    def act(self, features: Features, fast: FastWeights) -> Tensor:
+    def act(self, features: Features, fast: FastWeights, memory: Memory = NO_MEMORY) -> Tensor:
         """Computes chunks of target positions, float32, radians, shape (batch, horizon, joints); differentiable."""
         return features["proprioception"][:, None] + self.normalised_offsets(features, fast) * self.action_scale
 
@@ -226,26 +227,6 @@ class VisionLanguageActionPolicy(nn.Module):
         order = torch.arange(offsets.shape[1], device=offsets.device)
         executed = (order < transitions.steps[:, None])[:, :, None]
         return torch.where(executed, self.executed(offsets), self.not_executed) + self.executed_positions
-
-    def _stacked_images(self, observation: Observation) -> Tensor:
-        for camera in self._specification.cameras:
-            image = observation.images.get(camera.name)
-            if image is None:
-                raise ObservationError(f"the observation lacks the camera '{camera.name}'; it has: {', '.join(observation.images)}")
-            if tuple(image.shape) != (camera.height, camera.width, 3) or image.dtype != torch.uint8:
-                raise ObservationError(
-                    f"the image of camera '{camera.name}' is {image.dtype} of shape {tuple(image.shape)}, "
-                    f"but the policy takes uint8 of shape {(camera.height, camera.width, 3)}; convert it first"
-                )
-        return torch.stack([observation.images[camera.name] for camera in self._specification.cameras])
-
-    def _checked_positions(self, observation: Observation) -> Tensor:
-        expected = len(self._specification.joint_names)
-        if tuple(observation.joint_positions.shape) != (expected,):
-            raise ObservationError(
-                f"the joint positions have shape {tuple(observation.joint_positions.shape)}, but the policy has {expected} joints"
-            )
-        return observation.joint_positions
 
 
 def _embedding(*shape: int) -> nn.Parameter:
