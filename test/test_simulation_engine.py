@@ -20,6 +20,7 @@ from ttt_ros.simulation.arm import HOME, JOINT_LIMITS, JOINT_NAMES, ArmKinematic
 from ttt_ros.simulation.engine import CAMERAS, CONTROL_PERIOD, TIMESTEP, Simulation
 from ttt_ros.simulation.layout import COLOURS, CUBE_HALF_SIZE, draw_layout, push_station
 from ttt_ros.simulation.shifts import Shifts
+from ttt_ros.simulation.tasks import Skill, Task
 
 MODEL = mujoco.MjModel.from_xml_path(str(Path(engine.__file__).parent / "assets" / "desk_arm.xml"))
 REACHED = np.array([0.4, 0.3, 0.2, 1.0, -0.5, 0.5])
@@ -172,6 +173,32 @@ def test_layouts_lie_apart_in_reach_and_can_be_pushed(seed: int) -> None:
         station = np.array([*push_station(cube, layout.mark), 0.014])
         assert np.linalg.norm(station[:2]) > 0.11
         np.testing.assert_allclose(kinematics.tip(kinematics.joints(station)), station, atol=1e-9)
+
+
+def test_rearranging_draws_the_layout_of_that_seed_and_leaves_arm_and_task_alone(shared: Simulation) -> None:
+    shared.reset(8)
+    expected = [shared.cube_position(colour) for colour in COLOURS]
+    shared.reset(3)
+    task = Task(skill=Skill.TOUCH, colour="red")
+    shared.start(task)
+    shared.command(REACHED)
+    shared.advance(0.2)
+    pose, velocity, time = shared.joint_positions(), shared.joint_velocities(), shared.time
+    shared.rearrange(8)
+    np.testing.assert_array_equal([shared.cube_position(colour) for colour in COLOURS], expected)
+    np.testing.assert_array_equal(shared.joint_positions(), pose)
+    np.testing.assert_array_equal(shared.joint_velocities(), velocity)
+    assert (shared.time, shared.task) == (time, task)
+    with pytest.raises(SimulationError, match="seed -1 must be at least 0"):
+        shared.rearrange(-1)
+
+
+def test_the_overhead_camera_is_there_for_those_who_ask_for_it(shared: Simulation) -> None:
+    simulation = Simulation(cameras={"overhead": (64, 64)}, seed=2)
+    assert all(cube_mask(simulation.render("overhead"), colour).sum() > 9 for colour in COLOURS)
+    simulation.close()
+    with pytest.raises(SimulationError, match="unknown camera 'overhead'; known are: scene, wrist"):
+        shared.render("overhead")
 
 
 @pytest.mark.parametrize("seed", range(5))

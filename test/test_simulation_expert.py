@@ -10,9 +10,9 @@ from ttt_ros.simulation.engine import CONTROL_PERIOD, Simulation
 from ttt_ros.simulation.expert import Expert
 from ttt_ros.simulation.layout import COLOURS
 from ttt_ros.simulation.shifts import NO_SHIFTS, Shifts
-from ttt_ros.simulation.tasks import TASKS, Skill, Task
+from ttt_ros.simulation.tasks import POINTING_TASKS, REST, TASKS, Skill, Task
 
-TIME_LIMITS = {Skill.TOUCH: 3.0, Skill.PUSH: 8.0}
+TIME_LIMITS = {Skill.TOUCH: 3.0, Skill.PUSH: 8.0, Skill.POINT: 3.0, Skill.REST: 4.0}
 LOWER = np.array([JOINT_LIMITS[name].lower for name in JOINT_NAMES])
 UPPER = np.array([JOINT_LIMITS[name].upper for name in JOINT_NAMES])
 VELOCITY = np.array([JOINT_LIMITS[name].velocity for name in JOINT_NAMES])
@@ -52,6 +52,13 @@ def test_the_expert_touches_the_named_cube_in_time(simulation: Simulation, rando
 @pytest.mark.parametrize("random_pose", [False, True])
 def test_the_expert_pushes_the_named_cube_to_the_mark_in_time(simulation: Simulation, random_pose: bool) -> None:
     assert successes(simulation, Skill.PUSH, range(1000, 1015), random_pose=random_pose) >= 14
+
+
+@pytest.mark.parametrize("task", [*POINTING_TASKS, REST])
+def test_the_expert_points_and_parks_from_any_pose_in_time(simulation: Simulation, task: Task) -> None:
+    for seed in range(4):
+        simulation.reset(seed, random_pose=True)
+        assert attempt(simulation, task)
 
 
 def test_the_expert_touches_no_other_cube_on_its_way(simulation: Simulation) -> None:

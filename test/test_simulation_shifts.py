@@ -16,7 +16,8 @@ from ttt_ros.errors import SimulationError
 from ttt_ros.simulation import engine
 from ttt_ros.simulation.arm import HOME
 from ttt_ros.simulation.engine import CAMERAS, TIMESTEP, Simulation
-from ttt_ros.simulation.shifts import NO_SHIFTS, Shifts, apply_to_model
+from ttt_ros.simulation.shifted_model import apply_to_model
+from ttt_ros.simulation.shifts import NO_SHIFTS, Shifts
 
 PATH = str(Path(engine.__file__).parent / "assets" / "desk_arm.xml")
 TARGET = np.array([0.3, 0.2, 0.1, 1.2, 0.4, 0.6])
@@ -34,14 +35,22 @@ def vectors(size: int, lower: float, upper: float) -> st.SearchStrategy[tuple[fl
     return st.tuples(*[st.floats(lower, upper)] * size)
 
 
+def off_diagonal(values: tuple[float, ...]) -> tuple[float, ...]:
+    matrix = np.zeros((6, 6))
+    matrix[~np.eye(6, dtype=bool)] = values
+    return tuple(matrix.ravel().tolist())
+
+
 ANY_SHIFTS = st.builds(
     Shifts,
     camera_position=vectors(3, -0.3, 0.3),
     camera_rotation=vectors(3, -0.6, 0.6),
     light=st.floats(0.1, 3.0),
     encoder_offset=vectors(6, -0.5, 0.5),
-    actuator_gain=vectors(6, 0.25, 2.0),
+    actuator_gain=vectors(6, 0.5, 2.0),
+    cross_coupling=vectors(30, -0.09, 0.09).map(off_diagonal),
     payload=st.floats(0.0, 0.5),
+    bent_hand=vectors(2, -0.05, 0.05),
 )
 
 
@@ -115,6 +124,36 @@ def test_an_actuator_gain_scales_the_displacement_from_home(simulation: Simulati
 @given(shifts=ANY_SHIFTS, target=vectors(6, -2.0, 2.0))
 def test_the_command_for_a_target_leads_to_that_target(shifts: Shifts, target: tuple[float, ...]) -> None:
     np.testing.assert_allclose(shifts.target(shifts.command(np.array(target))), target, atol=1e-9)
+
+
+@settings(deadline=None)
+@given(shifts=ANY_SHIFTS, command=vectors(6, -2.0, 2.0))
+def test_the_gain_matrix_is_the_derivative_of_the_target(shifts: Shifts, command: tuple[float, ...]) -> None:
+    here = np.array(command)
+    moved = np.stack([shifts.target(here + step) - shifts.target(here) for step in np.eye(6)], axis=1)
+    np.testing.assert_allclose(moved, shifts.gain_matrix(), atol=1e-9)
+    np.testing.assert_allclose(shifts.target(np.stack([here, here + 1])), [shifts.target(here), shifts.target(here + 1)], atol=1e-12)
+
+
+def test_a_coupling_moves_a_joint_by_its_part_of_another_joints_displacement(simulation: Simulation) -> None:
+    coupling = np.zeros((6, 6))
+    coupling[0, 1], coupling[2, 3] = 0.2, -0.1
+    true = settled(simulation, Shifts(cross_coupling=tuple(coupling.ravel().tolist())), TARGET)
+    displacement = TARGET - np.array(HOME)
+    expected = TARGET + np.array([0.2 * displacement[1], 0, -0.1 * displacement[3], 0, 0, 0])
+    np.testing.assert_allclose(true, expected, atol=0.01)
+
+
+def test_backlash_leaves_a_joint_half_of_it_behind_on_the_side_it_comes_from(simulation: Simulation) -> None:
+    play = Shifts(backlash=0.1)
+    direction = np.sign(TARGET - np.array(HOME))
+    np.testing.assert_allclose(settled(simulation, play, TARGET), TARGET - 0.05 * direction, atol=0.01)
+    simulation.command(TARGET + 0.09 * direction)
+    simulation.advance(2.0)
+    further = simulation.true_joint_positions()
+    simulation.command(TARGET)
+    simulation.advance(2.0)
+    np.testing.assert_allclose(simulation.true_joint_positions(), further, atol=1e-3)
 
 
 @pytest.mark.parametrize("delay", [0.0, 0.1, 0.25])
@@ -208,9 +247,19 @@ def test_a_camera_turned_to_its_right_sees_the_scene_further_left(simulation: Si
         ("action_delay", 0.6, "0.6 must be a finite number from 0.0 to 0.5"),
         ("sensor_noise", math.inf, "inf must be a finite number from 0.0 to 60.0"),
         ("camera_position", (0.0, 0.0, 0.4), "0.4 must be a finite number from -0.3 to 0.3"),
-        ("encoder_offset", 0.1, "must be a number or a tuple of numbers like its default"),
-        ("actuator_gain", (1.0,) * 5, "must be a number or a tuple of numbers like its default"),
-        ("colour_cast", [1.0, 1.0, 1.0], "must be a number or a tuple of numbers like its default"),
+        ("encoder_offset", 0.1, "must be a tuple of 6 numbers, like its default"),
+        ("actuator_gain", (1.0,) * 5, "must be a tuple of 6 numbers, like its default"),
+        ("colour_cast", [1.0, 1.0, 1.0], "must be a tuple of 3 numbers, like its default"),
+        ("cross_coupling", (0.0,) * 35, "must be a tuple of 36 numbers, like its default"),
+        ("cross_coupling", (0.0, 0.4, *(0.0,) * 34), "0.4 must be a finite number from -0.3 to 0.3"),
+        ("bent_hand", (0.0, 0.06), "0.06 must be a finite number from -0.05 to 0.05"),
+        ("backlash", -0.01, "-0.01 must be a finite number from 0.0 to 0.3"),
+        ("lens_smear", 1.1, "1.1 must be a finite number from 0.0 to 1.0"),
+        ("dropped_frames", 1.0, "1.0 must be a finite number from 0.0 to 0.95"),
+        ("severity", 6, "6 must be a finite number from 0 to 5"),
+        ("severity", 2.5, "2.5 must be a whole number from 0 to 5"),
+        ("corruption", "rain", "'rain' must be empty or one of: gaussian_noise, "),
+        ("corruption", 3.0, "3.0 must be empty or one of: gaussian_noise, "),
     ],
 )
 def test_a_shift_out_of_range_is_refused_by_name_value_and_limit(field: str, value: Any, message: str) -> None:

@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 
 from ttt_ros.errors import SimulationError
-from ttt_ros.simulation.arm import HOME
+from ttt_ros.simulation.arm import HOME, PARKED
 from ttt_ros.simulation.engine import CONTROL_PERIOD, Simulation
 from ttt_ros.simulation.expert import Expert
 from ttt_ros.simulation.layout import COLOURS
-from ttt_ros.simulation.tasks import INSTRUCTIONS, MARK_TOLERANCE, TASKS, Skill, Task, parse, phrasings
+from ttt_ros.simulation.tasks import INSTRUCTIONS, MARK_TOLERANCE, POINT_TOLERANCE, REST, TASKS, Skill, Task, parse, phrasings
 
 TOUCH_RED = Task(skill=Skill.TOUCH, colour="red")
+POINT_AT_RED = Task(skill=Skill.POINT, colour="red")
 
 
 @pytest.fixture(scope="module")
@@ -145,3 +146,48 @@ def test_a_push_succeeds_at_the_first_step_within_the_tolerance(simulation: Simu
                 break
     assert before > MARK_TOLERANCE
     assert distance_to_mark(simulation, colour) == pytest.approx(MARK_TOLERANCE, abs=0.002)
+
+
+def hover(simulation: Simulation, *, beside: float) -> None:
+    """Commands the tip above the red cube, that far further out."""
+    cube = simulation.cube_position("red")[:2]
+    simulation.command(simulation.kinematics.joints(np.array([*cube * (1 + beside / np.linalg.norm(cube)), 0.09])))
+
+
+@pytest.mark.parametrize(("beside", "succeeds"), [(0.0, True), (POINT_TOLERANCE - 0.001, True), (POINT_TOLERANCE + 0.001, False)])
+def test_pointing_needs_the_resting_tip_within_the_tolerance(simulation: Simulation, beside: float, succeeds: bool) -> None:
+    simulation.reset(0)
+    hover(simulation, beside=beside)
+    simulation.advance(2.0)
+    simulation.start(POINT_AT_RED)
+    simulation.advance(0.1)
+    assert simulation.succeeded() == succeeds
+
+
+def test_a_tip_that_passes_above_the_cube_does_not_point_at_it(simulation: Simulation) -> None:
+    simulation.reset(0)
+    hover(simulation, beside=-0.08)
+    simulation.advance(2.0)
+    simulation.start(POINT_AT_RED)
+    cube, distances = simulation.cube_position("red")[:2], []
+    for beside in np.linspace(-0.08, 0.08, 17):
+        hover(simulation, beside=float(beside))
+        simulation.advance(CONTROL_PERIOD)
+        tip = simulation.kinematics.tip(simulation.true_joint_positions())
+        distances.append(np.linalg.norm(tip[:2] - cube))
+        if distances[-1] > POINT_TOLERANCE and min(distances) <= POINT_TOLERANCE:
+            break
+    assert min(distances) < POINT_TOLERANCE < distances[-1]
+    assert not simulation.succeeded()
+
+
+def test_resting_needs_the_arm_parked_and_still(simulation: Simulation) -> None:
+    simulation.reset(0)
+    simulation.start(REST)
+    simulation.advance(0.5)
+    assert not simulation.succeeded()
+    simulation.command(PARKED)
+    simulation.advance(0.1)
+    assert not simulation.succeeded()
+    simulation.advance(2.0)
+    assert simulation.succeeded()

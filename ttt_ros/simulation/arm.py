@@ -31,6 +31,9 @@ JOINT_LIMITS = {
 HOME = (0.0, -0.25, 0.3, 1.52, 0.0, 0.0)
 """The pose that an episode starts from, rad, in the order of JOINT_NAMES: hand folded back, pointing down."""
 
+PARKED = (0.0, -1.0, -1.1, 0.4, 0.0, 0.0)
+"""The pose between two goals, rad, in the order of JOINT_NAMES: folded back behind the base, out of the overhead camera's view."""
+
 _UPRIGHT_RADIUS = 0.24
 _TILT_PER_METRE = 5.0
 _MAX_TILT = 0.6

@@ -4,7 +4,6 @@ import copy
 import math
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
@@ -14,10 +13,12 @@ from numpy.typing import ArrayLike, NDArray
 
 from ttt_ros.errors import SimulationError
 from ttt_ros.simulation.arm import HOME, JOINT_LIMITS, JOINT_NAMES, ArmKinematics
-from ttt_ros.simulation.layout import COLOURS, CUBE_HALF_SIZE, Layout, draw_layout
+from ttt_ros.simulation.layout import COLOURS, CUBE_HALF_SIZE, Layout, draw_cubes, draw_layout
 from ttt_ros.simulation.progress import Progress
-from ttt_ros.simulation.rendering import OffscreenRenderer
-from ttt_ros.simulation.shifts import NO_SHIFTS, Shifts, apply_to_model
+from ttt_ros.simulation.rendering import CameraIntrinsics, OffscreenRenderer
+from ttt_ros.simulation.sensing import CameraStream
+from ttt_ros.simulation.shifted_model import apply_to_model
+from ttt_ros.simulation.shifts import NO_SHIFTS, Shifts
 from ttt_ros.simulation.tasks import Task
 
 STEPS_PER_SECOND = 300
@@ -32,21 +33,16 @@ CAMERA_SIZES: Mapping[str, tuple[int, int]] = MappingProxyType({"scene": (96, 96
 
 CAMERAS = tuple(CAMERA_SIZES)
 
-_MODEL_PATH = Path(__file__).parent / "assets" / "desk_arm.xml"
+OPTIONAL_CAMERAS = ("overhead",)
+"""Cameras that have to be asked for."""
+
+MODEL_PATH = Path(__file__).parent / "assets" / "desk_arm.xml"
+
+_BELOW_THE_TABLE = -1.0
 _RANDOM_RADIUS = (0.12, 0.28)
 _RANDOM_AZIMUTH = 0.7
 _RANDOM_HEIGHT = (0.07, 0.17)
 _RANDOM_ROLL = 0.5
-
-
-@dataclass(frozen=True, kw_only=True)
-class CameraIntrinsics:
-    """Pinhole model of a camera without distortion, in pixels: focal lengths and principal point."""
-
-    fx: float
-    fy: float
-    cx: float
-    cy: float
 
 
 class Simulation:
@@ -60,7 +56,7 @@ class Simulation:
         """Loads the model and resets to ``seed``.
 
         Args:
-            cameras: (height, width) in pixels by camera name, of those in CAMERAS.
+            cameras: (height, width) in pixels by camera name, of those in CAMERAS and OPTIONAL_CAMERAS.
             shifts: in force from the start.
             seed: of the first layout.
 
@@ -69,12 +65,13 @@ class Simulation:
         """
         self._sizes = dict(cameras)
         _check_cameras(self._sizes)
-        self._model = mujoco.MjModel.from_xml_path(str(_MODEL_PATH))
+        self._model = mujoco.MjModel.from_xml_path(str(MODEL_PATH))
         self._original = copy.copy(self._model)
         self._data = mujoco.MjData(self._model)
         self._kinematics = ArmKinematics.of(self._model)
         self._progress = Progress(self._model)
         self._renderer: OffscreenRenderer | None = None
+        self._streams = {name: CameraStream() for name in self._sizes}
         self._pending: deque[tuple[int, NDArray[np.float64]]] = deque()
         self._command = np.array(HOME)
         self.set_shifts(shifts)
@@ -95,31 +92,48 @@ class Simulation:
         """Kinematics of the arm in true joint positions."""
         return self._kinematics
 
-    def reset(self, seed: int, *, random_pose: bool = False) -> None:
-        """Draws a new layout and brings the arm to HOME, at rest; the same seed gives the same episode bit for bit.
+    def reset(self, seed: int, *, pose: ArrayLike = HOME, random_pose: bool = False) -> None:
+        """Draws a new layout and brings the arm to a pose, at rest; the same seed gives the same episode bit for bit.
 
         Shifts stay in force; the task and all pending commands are dropped.
 
         Args:
             seed: of layout, pose and sensor noise, at least 0.
-            random_pose: start from a pose drawn in the space above the table instead of HOME.
+            pose: true joint positions to start from, rad, [6].
+            random_pose: start from a pose drawn in the space above the table instead.
 
         Raises:
             SimulationError: a negative seed.
         """
-        if seed < 0:
-            raise SimulationError(f"seed {seed} must be at least 0")
-        layout_seed, pose_seed, noise_seed = np.random.SeedSequence(seed).spawn(3)
+        layout = _drawn_layout(seed)
+        _, pose_seed, noise_seed = np.random.SeedSequence(seed).spawn(3)
         self._noise = np.random.default_rng(noise_seed)
-        pose = self._random_pose(np.random.default_rng(pose_seed)) if random_pose else np.array(HOME)
+        start = self._random_pose(np.random.default_rng(pose_seed)) if random_pose else np.array(pose)
         mujoco.mj_resetData(self._model, self._data)
-        self._place(draw_layout(np.random.default_rng(layout_seed)))
-        self._data.qpos[: len(JOINT_NAMES)] = pose
+        self._place(layout)
+        self._data.qpos[: len(JOINT_NAMES)] = start
         self._steps = 0
         self._pending.clear()
-        self._obey(self._shifts.command(pose))
+        for stream in self._streams.values():
+            stream.clear()
+        self._data.ctrl[:] = start  # so that no backlash is left to take up
+        self._obey(self._shifts.command(start))
         mujoco.mj_forward(self._model, self._data)
         self._progress.clear()
+
+    def rearrange(self, seed: int, *, mark: bool = True) -> None:
+        """Draws a new layout; the arm, its commands and the task stay as they are.
+
+        Args:
+            seed: that of ``reset`` gives the same layout.
+            mark: whether to draw one that cubes can be pushed in, with the mark; else the table holds the cubes alone.
+
+        Raises:
+            SimulationError: a negative seed.
+        """
+        self._place(_drawn_layout(seed, mark=mark))
+        self._data.mocap_pos[0, 2] = 0.0 if mark else _BELOW_THE_TABLE
+        mujoco.mj_forward(self._model, self._data)
 
     def set_shifts(self, shifts: Shifts) -> None:
         """Puts ``shifts`` in force from the next step on; the default Shifts restores the model bit for bit."""
@@ -201,6 +215,14 @@ class Simulation:
         """
         return self._progress.first_touched
 
+    def settled(self) -> bool:
+        """Whether the arm has moved since ``start`` and come to rest; false without a goal."""
+        return self._progress.settled
+
+    def distance(self) -> float | None:
+        """Distance of the fingertip from the goal's cube in the plane of the table, m; None for a goal without one: privileged."""
+        return self._progress.distance(self._data)
+
     def render(self, camera: str) -> NDArray[np.uint8]:
         """Takes a picture: RGB, uint8 [height, width, 3], with colour cast and sensor noise.
 
@@ -210,7 +232,7 @@ class Simulation:
         self._size(camera)
         if self._renderer is None:
             self._renderer = OffscreenRenderer(self._model, self._sizes)
-        return self._shifts.seen(self._renderer.render(self._data, camera), self._noise)
+        return self._streams[camera].take(self._renderer.render(self._data, camera), self._shifts, self._noise)
 
     def camera_intrinsics(self, camera: str) -> CameraIntrinsics:
         """Intrinsics of a camera at its image size.
@@ -243,17 +265,30 @@ class Simulation:
 
     def _place(self, layout: Layout) -> None:
         for colour, place, yaw in zip(COLOURS, layout.cubes, layout.yaws, strict=True):
-            self._data.joint(f"{colour}_cube").qpos[:] = (*place, CUBE_HALF_SIZE, math.cos(yaw / 2), 0.0, 0.0, math.sin(yaw / 2))
+            cube = self._data.joint(f"{colour}_cube")
+            cube.qvel[:] = 0.0
+            cube.qpos[:] = (*place, CUBE_HALF_SIZE, math.cos(yaw / 2), 0.0, 0.0, math.sin(yaw / 2))
         self._data.mocap_pos[0, :2] = layout.mark
 
     def _obey(self, command: NDArray[np.float64]) -> None:
         self._command = command
-        self._data.ctrl[:] = self._shifts.target(command)
+        self._data.ctrl[:] = self._shifts.engaged(self._data.ctrl, self._shifts.target(command))
+
+
+def _drawn_layout(seed: int, *, mark: bool = True) -> Layout:
+    if seed < 0:
+        raise SimulationError(f"seed {seed} must be at least 0")
+    generator = np.random.default_rng(np.random.SeedSequence(seed).spawn(3)[0])
+    if mark:
+        return draw_layout(generator)
+    cubes, yaws = draw_cubes(generator)
+    return Layout(cubes=cubes, yaws=yaws, mark=np.zeros(2))
 
 
 def _check_cameras(sizes: Mapping[str, tuple[int, int]]) -> None:
+    known = (*CAMERAS, *OPTIONAL_CAMERAS)
     for name, (height, width) in sizes.items():
-        if name not in CAMERAS:
-            raise SimulationError(f"unknown camera '{name}'; known are: {', '.join(CAMERAS)}")
+        if name not in known:
+            raise SimulationError(f"unknown camera '{name}'; known are: {', '.join(known)}")
         if height < 1 or width < 1:
             raise SimulationError(f"camera '{name}' of {height} by {width} pixels: both must be at least 1")

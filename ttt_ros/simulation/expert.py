@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from ttt_ros.simulation.arm import HOME
+from ttt_ros.simulation.arm import HOME, PARKED
 from ttt_ros.simulation.engine import Simulation
 from ttt_ros.simulation.layout import CUBE_HALF_SIZE, push_station
 from ttt_ros.simulation.tasks import Skill, Task
@@ -17,9 +17,9 @@ _LOW_TO_HIGH = (0.04, 0.07)
 
 _LOOK_AHEAD = 0.04
 _HOVER = 0.08
-_TOUCH_HEIGHT = 2 * CUBE_HALF_SIZE - 0.012
 _PUSH_HEIGHT = 0.014
 _PUSH_LEAD = 0.04
+_HEIGHTS = {Skill.TOUCH: 2 * CUBE_HALF_SIZE - 0.012, Skill.POINT: _HOVER}
 
 _FUNNEL = (0.012, 0.04)
 """Horizontal distances from the place to descend to, m: within the first the tip may be low, from the second on it is at _HOVER."""
@@ -46,20 +46,25 @@ class Expert:
         self._simulation = simulation
 
     def action(self, task: Task) -> NDArray[np.float64]:
-        """Joint command, rad, float64 [6], in the frame of the encoders; once ``task`` has succeeded it leads home."""
+        """Joint command, rad, float64 [6], in the frame of the encoders; once a cube has been dealt with it leads home."""
         simulation = self._simulation
-        if simulation.task == task and simulation.succeeded():
+        if task.skill is not Skill.REST and simulation.task == task and simulation.succeeded():
             return self.home()
+        if task.skill is Skill.REST:
+            return self._up_and_to(PARKED)
         tip, cube, mark = self._tip(), simulation.cube_position(task.colour)[:2], simulation.mark_position()[:2]
-        waypoint = _descent(tip, cube, _TOUCH_HEIGHT) if task.skill is Skill.TOUCH else _push(tip, cube, mark)
+        waypoint = _push(tip, cube, mark) if task.skill is Skill.PUSH else _descent(tip, cube, _HEIGHTS[task.skill])
         return self._towards(self._joints(waypoint))
 
     def home(self) -> NDArray[np.float64]:
         """Joint command, rad, float64 [6], that leads straight up and then to HOME."""
+        return self._up_and_to(HOME)
+
+    def _up_and_to(self, pose: tuple[float, ...]) -> NDArray[np.float64]:
         tip = self._tip()
         raised = self._joints(np.array([tip[0], tip[1], _HOVER]))
         clear = _ramp(tip[2], _HOVER - _BELOW_FUNNEL[1], _HOVER - _BELOW_FUNNEL[0])
-        return self._towards(_blend(raised, np.array(HOME), clear))
+        return self._towards(_blend(raised, np.array(pose), clear))
 
     def _tip(self) -> NDArray[np.float64]:
         return self._simulation.kinematics.tip(self._simulation.true_joint_positions())

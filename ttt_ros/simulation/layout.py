@@ -41,18 +41,30 @@ class Layout:
 def draw_layout(generator: np.random.Generator) -> Layout:
     """Draws layouts until one is solvable: everything in reach and apart, and each cube can be pushed straight to the mark."""
     while True:
-        radii = np.sqrt(generator.uniform(_RADIUS[0] ** 2, _RADIUS[1] ** 2, size=4))
-        azimuths = generator.uniform(-_AZIMUTH, _AZIMUTH, size=4)
-        places = np.stack([radii * np.cos(azimuths), radii * np.sin(azimuths)], axis=1)
+        places = _draw_places(generator, 4)
         layout = Layout(cubes=places[:3], mark=places[3], yaws=generator.uniform(-_MAX_YAW, _MAX_YAW, size=3))
         if _is_apart(places) and _can_be_pushed(layout):
             return layout
+
+
+def draw_cubes(generator: np.random.Generator) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Draws cubes in reach and apart, with no regard to pushing: places (x, y) in m, float64 [3, 2], and yaws, rad, float64 [3]."""
+    while True:
+        places = _draw_places(generator, len(COLOURS))
+        if _is_apart(places):
+            return places, generator.uniform(-_MAX_YAW, _MAX_YAW, size=len(COLOURS))
 
 
 def push_station(cube: NDArray[np.float64], mark: NDArray[np.float64]) -> NDArray[np.float64]:
     """Where a push of the cube to the mark starts: on the line through both, behind the cube; (x, y) in m."""
     along = mark - cube
     return np.asarray(cube - along * (PUSH_STATION / max(float(np.linalg.norm(along)), 1e-9)), dtype=np.float64)
+
+
+def _draw_places(generator: np.random.Generator, count: int) -> NDArray[np.float64]:
+    radii = np.sqrt(generator.uniform(_RADIUS[0] ** 2, _RADIUS[1] ** 2, size=count))
+    azimuths = generator.uniform(-_AZIMUTH, _AZIMUTH, size=count)
+    return np.stack([radii * np.cos(azimuths), radii * np.sin(azimuths)], axis=1)
 
 
 def _is_apart(places: NDArray[np.float64]) -> bool:

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import mujoco
 import numpy as np
@@ -11,6 +12,16 @@ from ttt_ros.errors import SimulationError
 from ttt_ros.simulation import graphics
 
 _MAX_GEOMS = 100
+
+
+@dataclass(frozen=True, kw_only=True)
+class CameraIntrinsics:
+    """Pinhole model of a camera without distortion, in pixels: focal lengths and principal point."""
+
+    fx: float
+    fy: float
+    cx: float
+    cy: float
 
 
 class OffscreenRenderer:
