@@ -8,7 +8,7 @@ from small_policy import SmallPolicy
 from ttt_ros.errors import CheckpointError, ConfigurationError
 from ttt_ros.policies.factory import create_policy
 from ttt_ros.policies.protocol import Policy
-from ttt_ros.policies.shipped import SHIPPED_POLICY
+from ttt_ros.policies.shipped import REACTIVE_POLICY
 
 
 def create(path: Path, device: str) -> Policy:
@@ -18,7 +18,7 @@ def create(path: Path, device: str) -> Policy:
 
 
 def test_without_a_factory_the_checkpoint_is_loaded() -> None:
-    assert create_policy(SHIPPED_POLICY, device="cpu").specification.horizon == 16
+    assert create_policy(REACTIVE_POLICY, device="cpu").specification.horizon == 16
     with pytest.raises(CheckpointError, match="no checkpoint"):
         create_policy(Path("missing.safetensors"), device="cpu")
 

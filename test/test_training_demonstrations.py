@@ -35,7 +35,13 @@ def paths(directory: Path) -> list[Path]:
 
 @pytest.fixture(scope="module")
 def demonstrations(paths: list[Path]) -> DemonstrationSet:
-    return DemonstrationSet(paths, vocabulary=VOCABULARY, instruction_length=SPECIFICATION.max_instruction_words)
+    return DemonstrationSet(
+        paths,
+        instructions=INSTRUCTIONS,
+        vocabulary=VOCABULARY,
+        instruction_length=SPECIFICATION.max_instruction_words,
+        frame_interval=FRAME_INTERVAL,
+    )
 
 
 def test_a_shard_holds_whole_frames_of_every_column(paths: list[Path]) -> None:
@@ -138,4 +144,4 @@ def test_a_corrupt_shard_is_refused_by_name(tmp_path: Path) -> None:
     path = tmp_path / "shard-0000.safetensors"
     path.write_bytes(b"broken")
     with pytest.raises(RecordingError, match=r"shard-0000\.safetensors cannot be read"):
-        DemonstrationSet([path], vocabulary=VOCABULARY, instruction_length=8)
+        DemonstrationSet([path], instructions=INSTRUCTIONS, vocabulary=VOCABULARY, instruction_length=8, frame_interval=FRAME_INTERVAL)

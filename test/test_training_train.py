@@ -13,10 +13,12 @@ from ttt_ros.configuration import load_yaml
 from ttt_ros.errors import CheckpointError
 from ttt_ros.policies.checkpoint import load_policy, read_header
 from ttt_ros.policies.vla import VisionLanguageActionPolicy, VlaConfig
+from ttt_ros.simulation.tasks import INSTRUCTIONS
 from ttt_ros.training.cloning import Cloner, calibrate
 from ttt_ros.training.configuration import CloningConfig, DemonstrationConfig, TrainingConfig
 from ttt_ros.training.demonstration_set import DemonstrationSet
 from ttt_ros.training.demonstrations import record_demonstrations
+from ttt_ros.training.demonstrator import FRAME_INTERVAL
 from ttt_ros.training.desk_arm import SPECIFICATION, VOCABULARY
 from ttt_ros.training.train import train
 
@@ -39,7 +41,13 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def demonstrations(finished: Path) -> DemonstrationSet:
     paths = record_demonstrations(TINY.demonstrations, finished / "demonstrations")
-    return DemonstrationSet(paths, vocabulary=VOCABULARY, instruction_length=SPECIFICATION.max_instruction_words)
+    return DemonstrationSet(
+        paths,
+        instructions=INSTRUCTIONS,
+        vocabulary=VOCABULARY,
+        instruction_length=SPECIFICATION.max_instruction_words,
+        frame_interval=FRAME_INTERVAL,
+    )
 
 
 def fresh_cloner(demonstrations: DemonstrationSet) -> Cloner:

@@ -5,7 +5,7 @@ import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 from pydantic import JsonValue
@@ -15,13 +15,22 @@ from torch import Tensor
 from ttt_ros import configuration
 from ttt_ros.errors import CheckpointError, ConfigurationError, SpecificationError
 from ttt_ros.policies.checksum import tensor_checksum
+from ttt_ros.policies.memory.configuration import MemoryConfig
+from ttt_ros.policies.memory.policy import MemoryPolicy
 from ttt_ros.policies.specification import PolicySpecification
 from ttt_ros.policies.tensor_file import write_tensors
 from ttt_ros.policies.vla import VisionLanguageActionPolicy, VlaConfig
 from ttt_ros.policies.vocabulary import Vocabulary
 
 FORMAT_VERSION = 1
-KIND = "vision_language_action"
+
+BuiltIn: TypeAlias = VisionLanguageActionPolicy | MemoryPolicy
+"""The policies of this package, each with a configuration of its own."""
+
+_KINDS: dict[str, tuple[type[BuiltIn], type[VlaConfig | MemoryConfig]]] = {
+    "vision_language_action": (VisionLanguageActionPolicy, VlaConfig),
+    "memory": (MemoryPolicy, MemoryConfig),
+}
 
 _HEADER_KEY = "ttt_ros"
 _PERIOD_TOLERANCE = 0.01
@@ -34,7 +43,7 @@ class CheckpointHeader:
 
     Attributes:
         format_version: of the file; only FORMAT_VERSION is read.
-        kind: of the policy; only KIND is read.
+        kind: of the policy.
         checksum: SHA-256 over all tensors, the policy's own ``checksum``.
         config: the policy's sizes.
         specification: what the policy expects of the robot.
@@ -45,20 +54,20 @@ class CheckpointHeader:
     format_version: int
     kind: str
     checksum: str
-    config: VlaConfig
+    config: dict[str, JsonValue]
     specification: PolicySpecification
     vocabulary: tuple[str, ...]
     training: dict[str, JsonValue]
 
 
-def save_policy(policy: VisionLanguageActionPolicy, path: Path, *, training: Mapping[str, JsonValue]) -> None:
+def save_policy(policy: BuiltIn, path: Path, *, training: Mapping[str, JsonValue]) -> None:
     """Writes ``policy`` to ``path``; ``training`` says where its weights come from."""
     tensors = policy.state_dict()
     header = CheckpointHeader(
         format_version=FORMAT_VERSION,
-        kind=KIND,
+        kind=next(kind for kind, (built_in, _) in _KINDS.items() if type(policy) is built_in),
         checksum=tensor_checksum(tensors),
-        config=policy.config,
+        config=json.loads(json.dumps(dataclasses.asdict(policy.config))),
         specification=policy.specification,
         vocabulary=policy.vocabulary.words,
         training=dict(training),
@@ -76,7 +85,7 @@ def read_header(path: Path) -> CheckpointHeader:
         return _parsed_header(path, file)
 
 
-def load_policy(path: Path, *, device: str = "cpu") -> VisionLanguageActionPolicy:
+def load_policy(path: Path, *, device: str = "cpu") -> BuiltIn:
     """Loads a policy for serving: in evaluation mode, none of its own parameters requiring gradients.
 
     Raises:
@@ -148,18 +157,21 @@ def _parsed_header(path: Path, file: Any) -> CheckpointHeader:
     version = values.get("format_version") if isinstance(values, dict) else None
     if version != FORMAT_VERSION:
         raise CheckpointError(f"{path} has format version {version!r}, but this release reads {FORMAT_VERSION}; retrain it")
-    if values.get("kind") != KIND:
-        raise CheckpointError(f"{path} holds a policy of kind {values.get('kind')!r}, but this release reads '{KIND}'")
+    if values.get("kind") not in _KINDS:
+        raise CheckpointError(f"{path} holds a policy of kind {values.get('kind')!r}, but this release reads: {', '.join(_KINDS)}")
     try:
         return configuration.validated(CheckpointHeader, values, source=str(path))
     except ConfigurationError as error:
         raise CheckpointError(f"the header does not fit: {error}") from None
 
 
-def _built(path: Path, header: CheckpointHeader) -> VisionLanguageActionPolicy:
+def _built(path: Path, header: CheckpointHeader) -> BuiltIn:
+    policy, config = _KINDS[header.kind]
     try:
-        vocabulary = Vocabulary(header.vocabulary)
-        return VisionLanguageActionPolicy(config=header.config, specification=header.specification, vocabulary=vocabulary)
+        sizes: Any = configuration.validated(config, header.config, source=str(path))
+        return policy(config=sizes, specification=header.specification, vocabulary=Vocabulary(header.vocabulary))
+    except ConfigurationError as error:
+        raise CheckpointError(f"the header does not fit: {error}") from None
     except SpecificationError as error:
         raise CheckpointError(f"{path}: {error}") from None
 

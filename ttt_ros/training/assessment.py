@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from ttt_ros.policies.protocol import Policy
 from ttt_ros.simulation.engine import Simulation
-from ttt_ros.simulation.tasks import Skill
+from ttt_ros.simulation.tasks import CONTACT_SKILLS, Skill
 from ttt_ros.training.progress import progress_bar
 from ttt_ros.training.rollouts import VALIDATION_SEED, Rollout, ask_for_each_cube, roll_out_skill
 
@@ -46,9 +46,9 @@ def assess(policy: Policy, *, episodes: int, layouts: int, first_seed: int = VAL
     """Runs ``episodes`` of each skill and asks for every cube in ``layouts`` layouts, from ``first_seed`` on."""
     simulation = Simulation()
     try:
-        with progress_bar("rollouts", total=len(Skill) * episodes + layouts) as advance:
-            rollouts: dict[Skill, list[Rollout]] = {skill: [] for skill in Skill}
-            for skill in Skill:
+        with progress_bar("rollouts", total=len(CONTACT_SKILLS) * episodes + layouts) as advance:
+            rollouts: dict[Skill, list[Rollout]] = {skill: [] for skill in CONTACT_SKILLS}
+            for skill in CONTACT_SKILLS:
                 for rollout in roll_out_skill(policy, simulation, skill=skill, episodes=episodes, first_seed=first_seed):
                     rollouts[skill].append(rollout)
                     advance()

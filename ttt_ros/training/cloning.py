@@ -35,7 +35,7 @@ class Losses:
 
 
 class Cloner(nn.Module):
-    """The policy and what is trained with it but not shipped: a head that reads landmarks off the trunk."""
+    """The policy and what is trained with it but not shipped: a head that reads landmarks off the trunk, if there are any."""
 
     landmark_mean: Tensor
     landmark_scale: Tensor
@@ -43,21 +43,22 @@ class Cloner(nn.Module):
     def __init__(self, policy: VisionLanguageActionPolicy, *, landmarks: int) -> None:
         super().__init__()
         self.policy = policy
-        self.landmark_head = nn.Linear(policy.config.width, landmarks)
+        self.landmark_head = nn.Linear(policy.config.width, landmarks) if landmarks else None
         self.register_buffer("landmark_mean", torch.zeros(landmarks))
         self.register_buffer("landmark_scale", torch.ones(landmarks))
 
     @torch.no_grad()
     def fit_scales(self, demonstrations: DemonstrationSet) -> None:
-        """Sets the scales of joints, actions and landmarks from all demonstrations."""
+        """Sets the scales of joints, actions and landmarks, if there are any, from all demonstrations."""
         policy = self.policy
         positions, landmarks = demonstrations.column("positions"), demonstrations.column("landmarks")
         offsets = demonstrations.column("commands") - positions[:, None]
         policy.position_mean.copy_(positions.mean(dim=0))
         policy.position_scale.copy_(positions.std(dim=0).clamp(min=_SMALLEST_SCALE))
         policy.action_scale.copy_(_root_mean_square(offsets))
-        self.landmark_mean.copy_(landmarks.mean(dim=0))
-        self.landmark_scale.copy_(landmarks.std(dim=0).clamp(min=_SMALLEST_SCALE))
+        if self.landmark_head is not None:
+            self.landmark_mean.copy_(landmarks.mean(dim=0))
+            self.landmark_scale.copy_(landmarks.std(dim=0).clamp(min=_SMALLEST_SCALE))
 
     def losses(self, pairs: PairBatch) -> Losses:
         """Computes the losses of a batch: both frames of each pair teach actions, the pair teaches reconstruction.
@@ -80,6 +81,8 @@ class Cloner(nn.Module):
         )
 
     def _landmark_loss(self, features: Features, frames: FrameBatch) -> Tensor:
+        if self.landmark_head is None:
+            return frames.landmarks.new_zeros(())
         # The words' tokens come before the last one, which is the joints'.
         words = features["tokens"][:, -1 - frames.words.shape[1] : -1]
         landmarks = (frames.landmarks - self.landmark_mean) / self.landmark_scale

@@ -1,6 +1,6 @@
 """Reading recorded demonstrations back, as pairs of frames."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TypeAlias
@@ -14,13 +14,8 @@ from torch import Tensor
 
 from ttt_ros.errors import RecordingError
 from ttt_ros.policies.vocabulary import Vocabulary
-from ttt_ros.simulation.tasks import INSTRUCTIONS
-from ttt_ros.training.demonstrator import FRAME_INTERVAL, HORIZON
 
 Numbers: TypeAlias = NDArray[np.int64]
-
-_LONGEST_GAP = HORIZON // FRAME_INTERVAL
-"""Frames between the two of a pair, at most: what one chunk of executed commands spans."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +28,8 @@ class FrameBatch:
         words: word indices of the instructions, int64, shape (batch, words).
         commands: the expert's next commands, float32, rad, shape (batch, horizon, joints).
         executed: what was commanded instead, with noise; like ``commands``.
-        landmarks: x and y of the named cube and of the mark, float32, m, shape (batch, 4); privileged, for training alone.
+        landmarks: privileged facts for training alone, float32, shape (batch, landmarks); in the simulation x and y of the named cube and
+            of the mark, m; of other origins there are none.
     """
 
     images: Tensor
@@ -63,18 +59,31 @@ class PairBatch:
 class DemonstrationSet:
     """All frames of some shards; the files stay mapped, so that the images need not fit into memory at once."""
 
-    def __init__(self, paths: Sequence[Path], *, vocabulary: Vocabulary, instruction_length: int) -> None:
+    def __init__(
+        self, paths: Sequence[Path], *, instructions: Sequence[str], vocabulary: Vocabulary, instruction_length: int, frame_interval: int
+    ) -> None:
         """Opens the shards at ``paths``.
+
+        Args:
+            paths: safetensors files with the columns of ``FrameBatch``, but ``instruction`` (int64) in place of the words, and with
+                ``goal`` (int64), different for each demonstration.
+            instructions: what ``instruction`` counts.
+            vocabulary: of the policy.
+            instruction_length: words that the policy reads.
+            frame_interval: control steps from one frame to the next.
 
         Raises:
             RecordingError: a shard cannot be read, or there is no frame at all.
         """
         self._shards = [_loaded(path) for path in paths]
-        self._words = torch.tensor([vocabulary.encode(text, length=instruction_length) for text in INSTRUCTIONS])
+        self._words = torch.tensor([vocabulary.encode(text, length=instruction_length) for text in instructions])
         self._index = np.array([(shard, row) for shard, frames in enumerate(self._shards) for row in range(len(frames["goal"]))])
         if len(self._index) == 0:
             raise RecordingError(f"the {len(paths)} shards hold no frame; record more episodes")
         goals = np.concatenate([frames["goal"].numpy() for frames in self._shards])
+        self._frame_interval = frame_interval
+        # What one chunk of executed commands spans.
+        self._longest_gap = self._shards[0]["executed"].shape[1] // frame_interval
         self._frames_left = _frames_left(goals)
         self._with_successor = np.flatnonzero(self._frames_left)
         if len(self._with_successor) == 0:
@@ -91,9 +100,14 @@ class DemonstrationSet:
     def pairs(self, count: int, generator: np.random.Generator) -> PairBatch:
         """Draws ``count`` pairs with a gap of one frame up to the horizon."""
         first = generator.choice(self._with_successor, size=count)
-        gap = 1 + np.floor(generator.random(count) * np.minimum(self._frames_left[first], _LONGEST_GAP)).astype(np.int64)
-        steps = torch.from_numpy(gap * FRAME_INTERVAL)
+        gap = 1 + np.floor(generator.random(count) * np.minimum(self._frames_left[first], self._longest_gap)).astype(np.int64)
+        steps = torch.from_numpy(gap * self._frame_interval)
         return PairBatch(before=self._frames(first), after=self._frames(first + gap), steps=steps)
+
+    def batches(self, size: int) -> Iterator[FrameBatch]:
+        """All frames in order, ``size`` at a time."""
+        for first in range(0, len(self), size):
+            yield self._frames(np.arange(first, min(first + size, len(self))))
 
     def _frames(self, numbers: Numbers) -> FrameBatch:
         rows = [(self._shards[shard], row) for shard, row in self._index[numbers]]

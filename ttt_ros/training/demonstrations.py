@@ -1,7 +1,6 @@
 """Recording demonstrations in shards on disk."""
 
 import dataclasses
-import json
 import multiprocessing
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
@@ -9,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from ttt_ros.errors import RecordingError
 from ttt_ros.policies.tensor_file import write_tensors
 from ttt_ros.simulation.engine import Simulation
 from ttt_ros.training.configuration import DemonstrationConfig
 from ttt_ros.training.demonstrator import demonstrate
+from ttt_ros.training.manifest import claim
 from ttt_ros.training.progress import progress_bar
 
 _WORKERS = 2
@@ -26,8 +25,7 @@ def record_demonstrations(config: DemonstrationConfig, directory: Path) -> list[
     Raises:
         RecordingError: ``directory`` holds demonstrations of another configuration.
     """
-    directory.mkdir(parents=True, exist_ok=True)
-    _claim(config, directory)
+    claim(directory / _MANIFEST, dataclasses.asdict(config))
     paths = [directory / f"shard-{index:04d}.safetensors" for index in range(config.shards)]
     missing = [index for index, path in enumerate(paths) if not path.exists()]
     # GL contexts and torch's threads do not survive a fork.
@@ -39,18 +37,6 @@ def record_demonstrations(config: DemonstrationConfig, directory: Path) -> list[
             done.result()
             advance()
     return paths
-
-
-def _claim(config: DemonstrationConfig, directory: Path) -> None:
-    manifest = directory / _MANIFEST
-    wanted = json.loads(json.dumps(dataclasses.asdict(config)))
-    if manifest.exists():
-        found = json.loads(manifest.read_text(encoding="utf-8"))
-        different = [f"{key} is {found.get(key)} there and {value} here" for key, value in wanted.items() if found.get(key) != value]
-        if different:
-            raise RecordingError(f"{directory} holds other demonstrations: {'; '.join(different)}; use another directory or delete it")
-        return
-    manifest.write_text(json.dumps(wanted, indent=2) + "\n", encoding="utf-8")
 
 
 def _record_shard(config: DemonstrationConfig, index: int, path: Path) -> None:

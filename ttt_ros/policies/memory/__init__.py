@@ -1,0 +1,1 @@
+"""A policy that remembers: keypoints, language, a memory of what it did, and a fast MLP."""

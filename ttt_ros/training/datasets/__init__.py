@@ -1,0 +1,1 @@
+"""Recorded demonstrations on disk, whatever wrote them."""

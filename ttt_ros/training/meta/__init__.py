@@ -1,0 +1,1 @@
+"""Meta-training: an outer loop over the very update that runs on the robot."""

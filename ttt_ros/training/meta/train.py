@@ -1,0 +1,181 @@
+"""Meta-training on recorded deployments: the outer loop's steps, its states on disk and its checkpoint."""
+
+import copy
+import json
+import math
+import time
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning_fabric import Fabric, seed_everything
+from pydantic import JsonValue
+
+from ttt_ros.errors import CheckpointError, ConfigurationError
+from ttt_ros.policies.checkpoint import save_policy
+from ttt_ros.policies.memory.policy import MemoryPolicy
+from ttt_ros.training.meta.configuration import MetaConfig, Order
+from ttt_ros.training.meta.metrics import Metrics
+from ttt_ros.training.meta.outer_loop import DeploymentLoss, segments
+from ttt_ros.training.meta.sequences import Sequences
+from ttt_ros.training.progress import progress_bar
+from ttt_ros.training.run_state import load_state, save_state
+
+_STATE = "state.safetensors"
+_POLICY = "policy.safetensors"
+_LOG_EVERY = 10
+_FINAL_RATE = 0.01
+"""Share of the peak learning rate that is left at the end."""
+
+
+def meta_train(
+    config: MetaConfig, policy: MemoryPolicy, data: Sequences, held_out: Sequences, output: Path, *, facts: Mapping[str, JsonValue]
+) -> Path:
+    """Meta-trains ``policy``, in place, and returns the path of its checkpoint in ``output``.
+
+    A run that was broken off goes on from its last saved state, and ends at the same weights bit for bit (on a CPU, with one thread).
+
+    Args:
+        data: what is trained on.
+        held_out: what is validated on.
+        facts: where the data come from, for the checkpoint's header.
+
+    Raises:
+        CheckpointError: ``output`` holds a run of another configuration.
+        ConfigurationError: the accelerator that is asked for is not there.
+    """
+    run = _Run(config, policy, data, held_out, output)
+    run.go_on()
+    return run.export(facts)
+
+
+class _Run:
+    def __init__(self, config: MetaConfig, policy: MemoryPolicy, data: Sequences, held_out: Sequences, output: Path) -> None:
+        self._config = config
+        self._output = output
+        self._fabric = launched(config)
+        self._policy = policy
+        trained = [weight for weight in policy.parameters() if weight.requires_grad]
+        optimiser = torch.optim.AdamW(trained, lr=config.outer.learning_rate, weight_decay=config.outer.weight_decay)
+        self._loss, self._optimiser = self._fabric.setup(DeploymentLoss(policy, config), optimiser)
+        self._data, self._held_out = (part.on(self._fabric.device) for part in (data, held_out))
+        self._metrics = Metrics(config, output, active=self._fabric.is_global_zero)
+        self._step = 0
+        self._seconds = 0.0
+        self._resume()
+
+    def go_on(self) -> None:
+        """Trains up to the configured number of steps."""
+        outer = self._config.outer
+        with progress_bar("outer loop", total=outer.steps, completed=self._step) as advance:
+            while self._step < outer.steps:
+                started = time.monotonic()
+                figures = self._train_step()
+                self._seconds += time.monotonic() - started
+                self._step += 1
+                advance()
+                if self._step % _LOG_EVERY == 0:
+                    self._metrics.note(self._step, figures | {"seconds": self._seconds})
+                if self._step % self._config.validate_every == 0:
+                    self._metrics.note(self._step, self._validated())
+                if self._step % self._config.save_every == 0:
+                    self._save()
+        self._metrics.close()
+
+    def export(self, facts: Mapping[str, JsonValue]) -> Path:
+        """Writes the policy as a checkpoint."""
+        path = self._output / _POLICY
+        if self._fabric.is_global_zero:
+            own = {"config": _as_json(self._config), "steps": self._step, "seconds": round(self._seconds, 1), "torch": torch.__version__}
+            save_policy(copy.deepcopy(self._policy).cpu(), path, training={**facts, **own})
+        self._fabric.barrier()
+        return path
+
+    def _train_step(self) -> dict[str, float]:
+        outer = self._config.outer
+        for group in self._optimiser.param_groups:
+            group["lr"] = outer.learning_rate * _schedule(self._step, warmup=outer.warmup, steps=outer.steps)
+        self._optimiser.zero_grad()
+        figures = self._along(self._batch(), learning=True)
+        self._fabric.clip_gradients(self._loss, self._optimiser, max_norm=outer.gradient_norm, error_if_nonfinite=True)
+        self._optimiser.step()
+        return {f"train/{name}": figure for name, figure in figures.items()}
+
+    @torch.no_grad()
+    def _validated(self) -> dict[str, float]:
+        return {f"held_out/{name}": figure for name, figure in self._along(self._held_out, learning=False).items()}
+
+    def _batch(self) -> Sequences:
+        # Drawn from the step's own generator, so that a run that goes on sees the batches that it would have seen.
+        generator = torch.Generator().manual_seed(
+            self._config.seed * 1_000_003 + self._step * self._fabric.world_size + self._fabric.global_rank
+        )
+        chosen = torch.randint(self._data.deployments, (self._config.outer.deployments,), generator=generator)
+        return self._data.selected(chosen.to(self._fabric.device))
+
+    def _along(self, batch: Sequences, *, learning: bool) -> dict[str, float]:
+        """Losses along whole deployments, segment by segment, with gradients accumulated if ``learning``."""
+        outer = self._config.outer
+        ramp = min(1.0, (self._step + 1) / outer.ramp) if outer.ramp else 1.0
+        adapts = outer.order is not Order.NONE
+        carry = self._loss.module.begin(batch.deployments, ramp=ramp) if adapts else None
+        parts = list(segments(outer.goals, length=outer.truncation if adapts else outer.goals))
+        total = tip = 0.0
+        for part in parts:
+            losses, carry = self._loss(batch, carry, part, ramp=ramp)
+            if learning:
+                self._fabric.backward(losses.total * len(part) / outer.goals)
+            carry = None if carry is None else carry.detached()
+            total += float(losses.total.detach()) * len(part) / outer.goals
+            tip += float(losses.tip) * len(part) / outer.goals
+        return {"loss": total, "tip_error_m": tip, "last_tip_error_m": float(losses.tip)}
+
+    def _state_path(self) -> Path:
+        return self._output / _STATE
+
+    def _save(self) -> None:
+        if self._fabric.is_global_zero:
+            facts = {"step": self._step, "seconds": self._seconds, "config": _as_json(self._config)}
+            save_state(self._state_path(), modules={"policy": self._policy}, optimiser=self._optimiser.optimizer, facts=facts)
+        self._fabric.barrier()
+
+    def _resume(self) -> None:
+        if not self._state_path().exists():
+            return
+        facts = load_state(self._state_path(), modules={"policy": self._policy}, optimiser=self._optimiser.optimizer)
+        if facts["config"] != _as_json(self._config):
+            raise CheckpointError(f"{self._output} holds a run of another configuration; use another directory or delete it")
+        self._step, self._seconds = facts["step"], facts["seconds"]
+
+
+def launched(config: MetaConfig) -> Fabric:
+    """Fabric on the devices of ``config``, which may also be those that ``torchrun`` started.
+
+    Raises:
+        ConfigurationError: the accelerator is not there.
+    """
+    precision: Any = config.precision  # Fabric checks it
+    strategy = "auto" if config.devices == 1 else "ddp_find_unused_parameters_true"
+    try:
+        fabric = Fabric(accelerator=config.accelerator, devices=config.devices, precision=precision, strategy=strategy)
+        fabric.launch()
+    except (RuntimeError, ValueError) as error:
+        raise ConfigurationError(
+            f"accelerator '{config.accelerator}' with {config.devices} devices and precision {config.precision} cannot be used: {error}; "
+            "use accelerator=cpu or another precision"
+        ) from None
+    seed_everything(config.seed, verbose=False)
+    return fabric
+
+
+def _schedule(step: int, *, warmup: int, steps: int) -> float:
+    """Factor on the learning rate: a linear rise, then a cosine down to almost zero."""
+    if step < warmup:
+        return (step + 1) / warmup
+    return _FINAL_RATE + (1 - _FINAL_RATE) * 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(steps - warmup, 1)))
+
+
+def _as_json(config: MetaConfig) -> Any:
+    return json.loads(json.dumps(asdict(config)))
