@@ -1,0 +1,108 @@
+"""The deployments that a suite consists of, and how one of them is run in whatever process it lands in."""
+
+import traceback
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import torch
+
+from ttt_ros.errors import CheckpointError, SpecificationError, TttRosError
+from ttt_ros.evaluation.deployments.arms import Arm
+from ttt_ros.evaluation.deployments.conditions import CONDITIONS
+from ttt_ros.evaluation.deployments.records import DeploymentRecord, Header, header_of
+from ttt_ros.evaluation.deployments.repeated import Repeated
+from ttt_ros.evaluation.deployments.runner import Runner
+from ttt_ros.evaluation.deployments.suite import Part, SuiteConfig
+from ttt_ros.policies.checkpoint import load_policy
+from ttt_ros.policies.memory.policy import MemoryPolicy
+from ttt_ros.policies.protocol import Policy
+from ttt_ros.policies.transition import Memory
+from ttt_ros.simulation.deployment import Deployment
+from ttt_ros.simulation.robots import Robot
+
+_POLICIES_KEPT = 32
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """One deployment to be run: ``header`` says which, ``arm`` where its policy is."""
+
+    header: Header
+    arm: Arm
+
+
+@dataclass(frozen=True, kw_only=True)
+class Failure:
+    """A deployment that could not be run: ``reason`` in one line, ``details`` for whoever looks into it."""
+
+    job: Job
+    reason: str
+    details: str = ""
+
+
+def planned(suite: SuiteConfig, arms: Sequence[Arm], checksums: Mapping[str, str]) -> list[Job]:
+    """Every deployment of the suite, once each, long ones last, seed by seed: what is finished early compares arms on the same robots.
+
+    Args:
+        checksums: of the policies, by name of the arm.
+    """
+    by_name = {arm.name: arm for arm in arms}
+    jobs = {
+        (job.header.long, job.header.seed, job.header.condition, job.header.arm): job
+        for part in suite.parts
+        for job in _jobs(part, [by_name[name] for name in suite.arms_of(part)], checksums)
+    }
+    return [jobs[key] for key in sorted(jobs, key=lambda key: key[:2])]
+
+
+def _jobs(part: Part, arms: Sequence[Arm], checksums: Mapping[str, str]) -> Iterator[Job]:
+    for seed in range(part.first_seed, part.first_seed + part.seeds):
+        for condition in part.conditions:
+            for arm in arms:
+                header = header_of(arm, policy=checksums[arm.name], condition=condition, seed=seed, goals=part.goals, long=part.long)
+                yield Job(header=header, arm=arm)
+
+
+def run(job: Job) -> DeploymentRecord | Failure:
+    """Runs one deployment with one torch thread; whatever goes wrong is told and stops nothing else."""
+    torch.set_num_threads(1)
+    try:
+        return _run(job)
+    except TttRosError as error:
+        return Failure(job=job, reason=str(error))
+    except Exception as error:  # a policy may raise anything, and the other deployments have to go on
+        return Failure(job=job, reason=f"{type(error).__name__}: {error}", details=traceback.format_exc())
+
+
+def _run(job: Job) -> DeploymentRecord:
+    header = job.header
+    policy = _loaded(job.arm.checkpoint, header.policy)
+    robot = CONDITIONS[header.condition].robot(header.seed)
+    deployment = Deployment(robot, seed=header.seed)
+    try:
+        seen = Repeated(deployment, times=header.repetition) if header.repetition else deployment
+        runner = Runner(policy, job.arm, seen, seed=header.seed, told=_told(policy, robot))
+        return DeploymentRecord(header=header, outcomes=tuple(runner.goal(index) for index in range(header.goals)))
+    finally:
+        deployment.close()
+
+
+@lru_cache(maxsize=_POLICIES_KEPT)
+def _loaded(checkpoint: Path, checksum: str) -> Policy:
+    policy = load_policy(checkpoint)
+    if policy.checksum != checksum:
+        raise CheckpointError(f"{checkpoint} is no longer the policy {checksum[:12]} that the suite began with; begin the suite anew")
+    return policy
+
+
+def _told(policy: Policy, robot: Robot) -> Callable[[Memory, int], Memory] | None:
+    """How an oracle learns what is hidden; None for every other policy."""
+    if not (isinstance(policy, MemoryPolicy) and policy.config.privileged):
+        return None
+    size = len(robot.hidden(0))
+    if policy.config.privileged != size:
+        raise SpecificationError(f"the oracle is to be told {policy.config.privileged} numbers, but a robot hides {size}; train it anew")
+    oracle = policy
+    return lambda memory, goal: oracle.told(memory, torch.from_numpy(robot.hidden(goal))[None])
