@@ -33,6 +33,7 @@ class Bench:
         journal: Path | None = None,
         initial_weights: Path | None = None,
         instruction: str = "reach",
+        open_loop: bool = False,
     ) -> None:
         self.now = PERIOD
         self.chunks: list[Chunk] = []
@@ -45,7 +46,8 @@ class Bench:
                 limits=JointLimitsConfig(joint_limits=dict.fromkeys(self.specification.joint_names, limit)),
                 adaptation=adaptation or AdaptationConfig(),
                 request_at=2,
-                blend_steps=1,
+                blend_steps=0 if open_loop else 1,
+                open_loop=open_loop,
             ),
             on_chunk=self.chunks.append,
             on_report=self.reports.append,

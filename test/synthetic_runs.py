@@ -21,7 +21,7 @@ def synthetic_report(pictures: Path) -> DemoReport:
     """A plausible demonstration that passes; its camera pictures are written into ``pictures``."""
     return judged(
         arms=[synthetic_run("frozen", pictures), synthetic_run("adapting", pictures)],
-        limits=Limits(gradient_clip=1.0, gradient_norm=20.0, drift=0.1),
+        limits=Limits(distance=0.015, gradient_clip=1.0, gradient_norm=20.0, drift=0.1),
         environment=Environment(python="3.11.7", torch="2.13.0", ros_distribution="kilted", cores=2),
     )
 
@@ -47,7 +47,7 @@ def synthetic_run(arm: Arm, pictures: Path) -> RunRecord:
         ),
         chunks=chunks,
         underruns=2,
-        chunks_executed=len(chunks),
+        instructions=len(chunks),
         updates_due=len(windows),
         windows_attempted=len(windows),
         windows=windows,
@@ -71,11 +71,11 @@ def _goals(arm: Arm, random: np.random.Generator) -> tuple[Goal, ...]:
         goals.append(
             Goal(
                 index=index,
-                instruction=f"touch the {colour} cube",
+                instruction=f"point at the {colour} cube",
                 start=start,
                 end=start + GOAL_SECONDS * float(random.uniform(0.5, 0.9) if succeeded else 1),
                 succeeded=succeeded,
-                first_touched=f"{colour} cube" if succeeded else None,
+                distance=float(random.uniform(0, 0.015) if succeeded else random.uniform(0.015, 0.05)),
             )
         )
     return tuple(goals)

@@ -33,6 +33,26 @@ def test_more_commands_than_the_horizon_are_no_transition(ticks: int) -> None:
     assert record_of(ticks).observed() is None
 
 
+@given(st.integers(1, 20))
+def test_a_position_held_beyond_the_horizon_is_no_further_command(held: int) -> None:
+    record = record_of(HORIZON)
+    for _ in range(held):
+        record.commanded(np.array([HORIZON - 1.0, 1.0 - HORIZON]))
+    executed = record.observed()
+    assert executed is not None
+    assert executed.steps == HORIZON
+    assert executed.positions[:, 0].tolist() == [float(step) for step in range(HORIZON)]
+
+
+def test_what_was_commanded_while_waiting_for_the_answer_is_left_out() -> None:
+    record = record_of(3)
+    record.waited()
+    record.commanded(np.array([9.0, 9.0]))
+    executed = record.observed()
+    assert executed is not None
+    assert (executed.steps, executed.positions[0, 0].item()) == (1, 9.0)
+
+
 def test_two_observations_without_a_command_between_are_no_transition() -> None:
     assert record_of(0).observed() is None
 

@@ -16,7 +16,7 @@ from ttt_ros.control.inline_executor import InlineExecutor
 from ttt_ros.control.limits import JointLimit
 from ttt_ros.control.loop import Outcome
 from ttt_ros.policies.observation import Observation
-from ttt_ros.policies.transition import FastWeights, Features
+from ttt_ros.policies.transition import NO_MEMORY, FastWeights, Features, Memory
 from ttt_ros.safeguard.ladder import Mode
 
 
@@ -25,7 +25,7 @@ class _NanPolicy(SmallPolicy):
 
     broken = False
 
-    def act(self, features: Features, fast: FastWeights) -> Tensor:
+    def act(self, features: Features, fast: FastWeights, memory: Memory = NO_MEMORY) -> Tensor:
         actions = super().act(features, fast)
         return torch.full_like(actions, torch.nan) if self.broken else actions
 

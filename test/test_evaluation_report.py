@@ -13,11 +13,12 @@ from ttt_ros.errors import RecordingError
 from ttt_ros.evaluation import plots
 from ttt_ros.evaluation.demo_report import DemoReport, Limits, judged
 from ttt_ros.evaluation.json_file import read_json
-from ttt_ros.evaluation.report import rendered, write_report
+from ttt_ros.evaluation.overview import overview
+from ttt_ros.evaluation.report import OVERVIEW, rendered, write_report
 from ttt_ros.evaluation.run_record import Control, RunRecord
 
 REFERENCES = {"src", "srcset", "href", "action", "data", "poster"}
-PLOTS = {"success", "prediction_loss", "gradient_norm", "drift", "mode", "latency"}
+PLOTS = {"success", "distance", "prediction_loss", "gradient_norm", "drift", "mode", "latency"}
 
 
 class Page(HTMLParser):
@@ -130,7 +131,9 @@ def test_words_from_the_record_cannot_become_markup(report: DemoReport) -> None:
 
 def test_a_run_that_never_started_is_reported_as_failed(tmp_path: Path, report: DemoReport) -> None:
     arms = [empty_run(run) for run in report.arms]
-    failed = judged(arms=arms, limits=Limits(gradient_clip=None, gradient_norm=None, drift=None), environment=report.environment)
+    failed = judged(
+        arms=arms, limits=Limits(distance=None, gradient_clip=None, gradient_norm=None, drift=None), environment=report.environment
+    )
     write_report(failed, tmp_path)
     text = Page((tmp_path / "report.html").read_text()).text
     assert failed.verdict in text
@@ -166,9 +169,18 @@ def test_a_plot_has_the_background_of_its_theme(folder: Path, report: DemoReport
 
 
 def test_the_limits_are_drawn_into_the_plots_they_belong_to(folder: Path, report: DemoReport) -> None:
-    unlimited = plots.drawn(runs=report.arms, limits=Limits(gradient_clip=None, gradient_norm=None, drift=None), theme=plots.LIGHT)
+    unlimited = plots.drawn(
+        runs=report.arms, limits=Limits(distance=None, gradient_clip=None, gradient_norm=None, drift=None), theme=plots.LIGHT
+    )
     differing = {name for name, png in unlimited.items() if png != (folder / "plots" / f"{name}.png").read_bytes()}
-    assert differing == {"gradient_norm", "drift"}
+    assert differing == {"distance", "gradient_norm", "drift"}
+
+
+def test_the_overview_is_written_beside_the_page_and_holds_every_picture(folder: Path, report: DemoReport) -> None:
+    written = (folder / OVERVIEW).read_bytes()
+    pictures = {run.arm: [(picture, (folder / picture.path).read_bytes()) for picture in run.pictures] for run in report.arms}
+    assert written == overview(runs=report.arms, limits=report.limits, pictures=pictures)
+    assert written != overview(runs=report.arms, limits=report.limits, pictures={**pictures, "frozen": []})
 
 
 def test_a_missing_camera_picture_is_refused_but_the_figures_are_kept(tmp_path: Path, report: DemoReport) -> None:

@@ -13,8 +13,8 @@ def run(tmp_path: Path) -> RunRecord:
     return synthetic_run("adapting", tmp_path)
 
 
-def goal(*, start: float, end: float, succeeded: bool) -> Goal:
-    return Goal(index=0, instruction="touch the red cube", start=start, end=end, succeeded=succeeded, first_touched=None)
+def goal(*, start: float, end: float, succeeded: bool, distance: float | None = None) -> Goal:
+    return Goal(index=0, instruction="point at the red cube", start=start, end=end, succeeded=succeeded, distance=distance)
 
 
 def window(run: RunRecord, *, time: float, loss: float | None) -> Window:
@@ -30,6 +30,22 @@ def test_a_goal_under_way_at_the_shift_counts_as_after_it(run: RunRecord) -> Non
     summary = summarised(replace(run, goals=goals))
     assert summary.success_before == Successes(succeeded=1, goals=1)
     assert summary.success_after == Successes(succeeded=1, goals=2)
+
+
+def test_successes_are_told_by_thirds_before_and_after_the_shift(run: RunRecord) -> None:
+    before = [goal(start=index, end=index, succeeded=index >= 5) for index in range(7)]
+    after = [goal(start=SHIFT + index, end=SHIFT + index, succeeded=True) for index in range(2)]
+    summary = summarised(replace(run, goals=(*before, *after)))
+    assert [(third.succeeded, third.goals) for third in summary.thirds_before] == [(0, 2), (0, 3), (2, 2)]
+    assert [(third.succeeded, third.goals) for third in summary.thirds_after] == [(1, 1), (0, 0), (1, 1)]
+
+
+def test_the_distance_is_the_median_of_the_goals_that_came_to_rest(run: RunRecord) -> None:
+    distances = (0.01, None, 0.03, 0.02)
+    goals = tuple(goal(start=SHIFT + 1, end=SHIFT + 2, succeeded=False, distance=distance) for distance in distances)
+    summary = summarised(replace(run, goals=goals))
+    assert summary.distance_before is None
+    assert summary.distance_after == pytest.approx(0.02)
 
 
 def test_a_run_without_a_shift_counts_as_before_it(run: RunRecord) -> None:

@@ -10,40 +10,45 @@ pytest.importorskip("rclpy", reason="ROS 2 is not installed")
 pytest.importorskip("ttt_ros.msg", reason="the messages are not built; run `make build`")
 
 from ttt_ros.evaluation.bag_reader import BagReader
+from ttt_ros.evaluation.report import OVERVIEW
 from ttt_ros.nodes.demo import DemoConfig, run_demo
 from ttt_ros.nodes.replay import run_replay
 
 pytestmark = [pytest.mark.ros, pytest.mark.timeout(400)]
 
-DURATION = 10.0
+SMALL = DemoConfig(goals_before=2, goals_after=2, real_time_factor=1.0)
 
 
 @pytest.mark.usefixtures("ros_domain")
 def test_a_demonstration_leaves_a_report_with_both_arms_and_a_bag_that_can_be_replayed(tmp_path: Path) -> None:
     out = tmp_path / "demo"
-    report = run_demo(DemoConfig(duration=DURATION), out, Console(quiet=True))
+    report = run_demo(SMALL, out, Console(quiet=True))
 
     # How well the control rate is kept is for `make demo` to judge: here other work may share the machine.
     failed = [check for check in report.checks if not check.passed and "ticks" not in check.name and "updates" not in check.name]
     assert not failed
+    assert report.limits.drift is not None
     assert [run.arm for run in report.arms] == ["frozen", "adapting"]
     for run in report.arms:
-        assert run.duration >= DURATION
-        assert run.goals
-        assert run.chunks
+        assert [goal.succeeded for goal in run.goals[:2]] == [True, True]
+        assert len(run.goals) == 4
+        assert len(run.chunks) == run.instructions == 8
         assert run.windows
         assert run.shift is not None
-        assert run.shift.start == pytest.approx(DURATION / 2, abs=1.0)
-        assert len(run.pictures) == 4
+        assert run.goals[1].end < run.shift.start < run.goals[2].end
+        assert len(run.pictures) == 3
     frozen, adapting = report.arms
+    assert [goal.instruction for goal in frozen.goals] == [goal.instruction for goal in adapting.goals]
+    assert frozen.goals[0].distance == pytest.approx(adapting.goals[0].distance, abs=0.002)  # the same robot, layout and weights
     assert max(window.drift_total for window in frozen.windows) == 0.0
     assert max(window.drift_total for window in adapting.windows) > 0.0
     assert "<img" in (out / "report.html").read_text()
+    assert (out / OVERVIEW).is_file()
     assert json.loads((out / "report.json").read_text())
 
     with BagReader(out / "bag") as bag:
         counts = {topic.name: topic.count for topic in bag.topics}
-    assert counts["/joint_states"] > 3 * counts["/camera/scene/image_raw"] * 0.8
+    assert counts["/joint_states"] > 3 * counts["/camera/overhead/image_raw"] * 0.8
     assert counts["/policy/adaptation_status"] > 0
     assert counts["/safeguard/state"] > 0
 
@@ -59,6 +64,6 @@ def test_a_second_demonstration_moves_the_first_aside(tmp_path: Path, monkeypatc
     out.mkdir()
     (out / "report.json").write_text("the first")
     monkeypatch.setattr("ttt_ros.nodes.demo.ADAPTATION", {})
-    run_demo(DemoConfig(duration=DURATION), out, Console(quiet=True))
+    run_demo(SMALL, out, Console(quiet=True))
     assert (tmp_path / "demo.previous" / "report.json").read_text() == "the first"
     assert (out / "report.json").read_text() != "the first"

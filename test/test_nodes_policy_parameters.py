@@ -17,6 +17,8 @@ from ttt_ros.msg import AdaptationStatus
 
 from ttt_ros.errors import ConfigurationError
 from ttt_ros.nodes.policy_node import PolicyNode
+from ttt_ros.nodes.policy_parameters import adaptation_config, policy_path
+from ttt_ros.policies.shipped import REACTIVE_POLICY, SHIPPED_POLICY
 
 pytestmark = pytest.mark.ros
 
@@ -95,6 +97,22 @@ def test_every_live_number_has_a_range_and_every_parameter_a_description(graph: 
         assert descriptor.description, descriptor.name
         if descriptor.type in (Parameter.Type.DOUBLE.value, Parameter.Type.INTEGER.value):
             assert descriptor.floating_point_range or descriptor.integer_range, descriptor.name
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"), [({}, {"features": 1.0, "proprioception": 1.0}), ({"adaptation__objectives__action": 2.0}, {"action": 2.0})]
+)
+def test_the_objectives_are_those_that_are_given_or_else_the_defaults(
+    graph: Graph, tiny_checkpoint: Path, given: dict[str, float], expected: dict[str, float]
+) -> None:
+    node = graph.start(PolicyNode, policy_parameters(tiny_checkpoint, **given)).node
+    assert adaptation_config(node).objectives == expected
+
+
+@pytest.mark.parametrize(("name", "path"), [("", SHIPPED_POLICY), ("desk_arm_reactive", REACTIVE_POLICY), ("mine/p.st", Path("mine/p.st"))])
+def test_a_shipped_policy_can_be_named_instead_of_its_path(graph: Graph, tiny_checkpoint: Path, name: str, path: Path) -> None:
+    node = graph.start(PolicyNode, policy_parameters(tiny_checkpoint) | {"policy.path": name}).node
+    assert policy_path(node) == path
 
 
 def test_a_parameter_that_does_not_exist_cannot_be_set(graph: Graph, tiny_checkpoint: Path) -> None:

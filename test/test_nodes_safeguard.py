@@ -32,7 +32,7 @@ class Watched:
         self.graph, self.robot = graph, robot
         self.states: Inbox[SafeguardState] = graph.listen(SafeguardState, "safeguard/state", LATCHED)
         self.chunks_stopped = False
-        graph.start(SafeguardNode, {"use_sim_time": True})
+        graph.start(SafeguardNode, {"use_sim_time": True, "rules": "safeguard_reactive.yaml"})
         robot.step()
         graph.bring_up("safeguard")
         self.policy = PolicyStandIn(graph)
@@ -240,3 +240,9 @@ def test_rules_that_cannot_be_used_fail_configure_and_can_be_mended(
     assert graph.state("safeguard") == "unconfigured"
     path.write_text("rules: [{signal: camera_age, limit: 1.0, clear_limit: 0.5, trips: 1, of_last: 1, clear_after: 1, mode: hold}]")
     graph.bring_up("safeguard")
+
+
+def test_a_name_without_a_folder_is_one_of_the_files_that_come_with_the_package(graph: Graph) -> None:
+    graph.start(SafeguardNode, {"use_sim_time": True, "rules": "safeguard_reactive.yaml"})
+    graph.bring_up("safeguard")
+    assert "config/safeguard_reactive.yaml" in graph.wait_for_log("safeguard", "rules from")

@@ -12,16 +12,16 @@ pytest.importorskip("ttt_ros.msg", reason="the messages are not built; run `make
 from ros_graph import Graph, Inbox
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CameraInfo, Image, JointState
-from std_msgs.msg import String
+from std_msgs.msg import Float64, String
 from std_srvs.srv import Trigger
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
 from ttt_ros.errors import ConfigurationError, SimulationError
 from ttt_ros.nodes.quality_of_service import LATCHED
 from ttt_ros.nodes.recorder_node import DEEP_SENSOR
-from ttt_ros.nodes.simulation_node import SimulationNode
+from ttt_ros.nodes.simulation_node import NO_DISTANCE, SimulationNode
 from ttt_ros.nodes.stamps import nanoseconds
-from ttt_ros.simulation.arm import HOME, JOINT_NAMES
+from ttt_ros.simulation.arm import HOME, JOINT_NAMES, PARKED
 from ttt_ros.simulation.engine import STEPS_PER_SECOND, Simulation
 
 pytestmark = pytest.mark.ros
@@ -34,11 +34,13 @@ LIFT = JOINT_NAMES.index("shoulder_lift")
 class Simulated:
     """A running simulation node and what it says."""
 
+    camera = "scene"
+
     def __init__(self, graph: Graph, *, namespace: str = "", **parameters: object) -> None:
         prefix = f"{namespace}/" if namespace else ""
         self.graph = graph
         self.joints: Inbox[JointState] = graph.listen(JointState, f"{prefix}joint_states", DEEP_SENSOR)
-        self.images: Inbox[Image] = graph.listen(Image, f"{prefix}camera/scene/image_raw", DEEP_SENSOR)
+        self.images: Inbox[Image] = graph.listen(Image, f"{prefix}camera/{self.camera}/image_raw", DEEP_SENSOR)
         graph.start(SimulationNode, SMALL | {"real_time_factor": 2.0} | parameters, namespace=namespace or None)
         graph.wait_until(lambda: bool(self.joints.messages) and bool(self.images.messages), "the first messages")
         self._commands = graph.publisher(JointTrajectory, f"{prefix}joint_trajectory")
@@ -171,7 +173,8 @@ def test_shifts_change_what_the_running_robot_sees_and_feels(graph: Graph) -> No
     [
         ("shift.light", 5.0, "shift 'light' = 5.0: 5.0 must be a finite number from 0.1 to 3.0"),
         ("shift.light", math.nan, "must be a finite number"),
-        ("shift.encoder_offset", [0.1], "must be a number or a tuple of numbers like its default"),
+        ("shift.encoder_offset", [0.1], "must be a tuple of 6 numbers, like its default"),
+        ("shift.corruption", "rain", "shift 'corruption' = 'rain' must be empty or one of"),
         ("shift.payload", -1.0, "must be a finite number from 0.0 to 0.5"),
         ("image_width", 128, "read-only"),
         ("seed", -1, "seed"),
@@ -206,6 +209,59 @@ def test_reset_draws_the_next_scene_and_brings_the_arm_home(graph: Graph) -> Non
     assert abs(simulated.position()[PAN]) < 0.03  # the trajectory of before is forgotten
     stamps = [nanoseconds(message.header.stamp) for message in simulated.joints.messages]
     assert stamps == sorted(stamps)  # time goes on
+
+
+OVERHEAD = {"cameras": ["overhead"], "parked": True, "mark": False}
+
+
+class Overhead(Simulated):
+    """A simulation node with the overhead camera and the arm parked."""
+
+    camera = "overhead"
+
+
+def test_the_cameras_are_those_asked_for_and_the_arm_starts_parked_where_asked(graph: Graph) -> None:
+    simulated = Overhead(graph, **OVERHEAD)
+    np.testing.assert_allclose(simulated.joints.messages[0].position, PARKED, atol=0.02)
+    topics = {name for name, _ in graph.tester.get_topic_names_and_types()}
+    assert "/camera/overhead/image_raw" in topics
+    assert "/camera/wrist/image_raw" not in topics
+    with pytest.raises(SimulationError, match="unknown camera 'ceiling'"):
+        graph.start(SimulationNode, {"cameras": ["ceiling"]})
+
+
+def test_rearranging_lays_the_cubes_out_anew_while_the_arm_stays(graph: Graph) -> None:
+    simulated = Overhead(graph, **OVERHEAD)
+    before = pixels(simulated.images.latest).astype(int)
+    simulated.wait_for_more(simulated.images, 3)
+    assert np.abs(pixels(simulated.images.latest) - before).max() < 10
+    answer = graph.call(Trigger, "simulation/rearrange", Trigger.Request())
+    assert (answer.success, answer.message) == (True, "scene 1")
+    simulated.wait_for_more(simulated.images, 3)
+    assert np.abs(pixels(simulated.images.latest) - before).max() > 50
+    np.testing.assert_allclose(simulated.position(), PARKED, atol=0.02)
+    assert graph.call(Trigger, "simulation/reset", Trigger.Request()).message == "scene 2"
+
+
+def test_it_is_told_once_for_each_goal_how_far_from_the_cube_the_arm_came_to_rest(graph: Graph) -> None:
+    settled = graph.listen(Float64, "simulation/settled")
+    simulated = Overhead(graph, **OVERHEAD)
+    instructions = graph.publisher(String, "instruction", LATCHED)
+    same_scene = Simulation(cameras={}, seed=0)
+    same_scene.rearrange(0, mark=False)
+    beside = same_scene.cube_position("green") + np.array([0.03, 0.0, 0.07])
+    instructions.publish(String(data="point at the green cube"))
+    simulated.wait_for_more(simulated.joints, 100)
+    assert not settled.messages  # at rest, but it has not moved yet
+    simulated.command((1.0, same_scene.kinematics.joints(beside).tolist()))
+    graph.wait_until(lambda: bool(settled.messages), "the arm at rest")
+    assert settled.latest.data == pytest.approx(0.03, abs=0.005)
+    instructions.publish(String(data="return to rest"))
+    simulated.command((1.0, list(PARKED)))
+    graph.wait_until(lambda: len(settled) > 1, "the arm parked")
+    assert settled.latest.data == NO_DISTANCE
+    simulated.wait_for_more(simulated.joints, 100)
+    assert len(settled) == 2
 
 
 def test_success_is_told_with_the_instruction_and_the_touched_colour(graph: Graph) -> None:

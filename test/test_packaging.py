@@ -29,7 +29,17 @@ def _run(installed: Path, *arguments: str) -> "subprocess.CompletedProcess[str]"
 
 
 @pytest.mark.parametrize(
-    "file", ["simulation/assets/desk_arm.xml", "policies/checkpoints/desk_arm.safetensors", "evaluation/templates/report.html", "cli.py"]
+    "file",
+    [
+        "simulation/assets/desk_arm.xml",
+        "policies/checkpoints/desk_arm.safetensors",
+        "policies/checkpoints/desk_arm_reactive.safetensors",
+        "training/meta/conf/desk_arm.yaml",
+        "training/meta/conf/method/second_order.yaml",
+        "evaluation/deployments/suites/deployment.yaml",
+        "evaluation/templates/report.html",
+        "cli.py",
+    ],
 )
 def test_the_files_that_the_code_reads_are_installed(installed: Path, file: str) -> None:
     assert (installed / "ttt_ros" / file).is_file()

@@ -10,22 +10,29 @@ from ttt_ros.safeguard.configuration import SafeguardConfig
 from ttt_ros.safeguard.ladder import Mode
 from ttt_ros.safeguard.signals import SIGNALS
 
-SHIPPED = Path(__file__).parents[1] / "config" / "safeguard.yaml"
+SHIPPED = [Path(__file__).parents[1] / "config" / name for name in ("safeguard.yaml", "safeguard_reactive.yaml")]
 RULE = {"signal": "drift_total", "limit": 0.3, "clear_limit": 0.2, "trips": 1, "of_last": 1, "clear_after": 1, "mode": "hold"}
 
 
-def test_the_shipped_file_has_a_rule_on_every_signal() -> None:
-    assert {rule.signal for rule in load_yaml(SHIPPED, SafeguardConfig).rules} == set(SIGNALS)
+each_file = pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.name)
 
 
-def test_the_shipped_file_holds_a_robot_that_cannot_see_or_feel_itself() -> None:
-    held = {rule.signal for rule in load_yaml(SHIPPED, SafeguardConfig).rules if rule.mode == Mode.HOLD}
+@each_file
+def test_a_shipped_file_has_a_rule_on_every_signal(path: Path) -> None:
+    assert {rule.signal for rule in load_yaml(path, SafeguardConfig).rules} == set(SIGNALS)
+
+
+@each_file
+def test_a_shipped_file_holds_a_robot_that_cannot_see_or_feel_itself(path: Path) -> None:
+    held = {rule.signal for rule in load_yaml(path, SafeguardConfig).rules if rule.mode == Mode.HOLD}
     assert {"camera_age", "joint_state_age"} <= held
 
 
-def test_the_shipped_heartbeat_is_ten_per_second_and_lapses_after_two() -> None:
-    config = load_yaml(SHIPPED, SafeguardConfig)
-    assert (config.heartbeat_period, config.permit_validity) == (0.1, 0.2)
+@each_file
+def test_the_shipped_heartbeat_is_ten_per_second_and_lapses_soon(path: Path) -> None:
+    config = load_yaml(path, SafeguardConfig)
+    assert config.heartbeat_period == 0.1
+    assert config.permit_validity == 0.2
 
 
 @pytest.mark.parametrize(

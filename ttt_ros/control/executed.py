@@ -36,15 +36,20 @@ class ExecutedCommands:
         self._recording = False
 
     def commanded(self, position: Positions) -> None:
-        """Takes the position (joints,) commanded in one control tick, a held one included."""
-        self._commands.append(position)
+        """Takes the position (joints,) commanded in one control tick, a held one included; held beyond the horizon it adds nothing."""
+        if len(self._commands) < self._horizon or not np.array_equal(position, self._commands[-1]):
+            self._commands.append(position)
+
+    def waited(self) -> None:
+        """Drops what was commanded since the observation: the robot only kept its position until the answer came."""
+        self._commands.clear()
 
     def observed(self) -> Executed | None:
         """Cuts the record at an observation; call it before the command of the same tick.
 
         Returns:
-            what was commanded since the observation before, or None if there was none, if nothing was commanded, or if more
-            than ``horizon`` steps were, which no transition can hold.
+            what was commanded since the observation before, or None if there was none, if nothing was commanded, or if the robot
+            was led on for more than ``horizon`` steps, which no transition can hold.
         """
         commands, recording = list(self._commands), self._recording
         self._commands.clear()

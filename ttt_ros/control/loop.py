@@ -20,7 +20,7 @@ from ttt_ros.control.schedule import Chunk, ChunkSchedule, Positions, Refusal
 from ttt_ros.errors import ActionError
 from ttt_ros.policies.observation import Observation
 from ttt_ros.policies.protocol import Policy
-from ttt_ros.policies.transition import Features, Transitions
+from ttt_ros.policies.transition import Features, Memory, Transitions
 from ttt_ros.safeguard.clock import NANOSECONDS
 from ttt_ros.safeguard.ladder import Mode
 
@@ -74,7 +74,7 @@ class _Request:
 
 
 class ControlLoop:
-    """Plays chunks at the control rate and asks for the next one while steps remain.
+    """Plays chunks at the control rate and asks for the next one while steps remain, or in open loop once there is a new instruction.
 
     No decision reads a clock: every instant is an argument, nanoseconds of one clock. One thread calls it; inference runs in
     ``executor``, which may be a thread or answer at once.
@@ -119,28 +119,33 @@ class ControlLoop:
         self._previous: tuple[Observation, Features] | None = None
         self._last: Positions | None = None
         self._instruction = ""
-        self._instruction_is_new = False
+        self._unanswered = False
+        self._changed = 0  # when the instruction or a step was last new
         self._refusal = ""
+        self._memory = policy.begin()
         self._restart()
+
+    def forget(self) -> None:
+        """Ends the episode for the policy's memory of earlier transitions."""
+        self._memory = self._policy.begin()
 
     def tick(self, now: int) -> Command:
         """Decides what to command at ``now``."""
         order = self.orders.in_force(now)
         self._withdraw_distrusted(order)
         if self._store.epoch != self._epoch:
-            self._restart()
+            self._restart(finish=self._schedule.open_loop)
         observation = self._assembler.assemble(now)
         if isinstance(observation, Observation) and observation.instruction != self._instruction:
-            self._follow(observation.instruction)
+            self._follow(observation.instruction, now)
         fault = self._take_answer(order, now)
         if order.mode >= Mode.HOLD:
             return self._stand(order.mode, order.reasons)
-        if isinstance(observation, Fault):
-            return self._stand(Mode.HOLD, (observation.reason, *order.reasons))
-        if fault:
-            return self._stand(Mode.HOLD, (fault, *order.reasons))
+        if isinstance(observation, Fault) or fault:
+            reason = observation.reason if isinstance(observation, Fault) else fault
+            return self._stand(Mode.HOLD, (reason, *order.reasons), pause=self._schedule.open_loop)
         self._ask(observation, order.mode, now)
-        return self._play(order)
+        return self._play(order, now)
 
     def _withdraw_distrusted(self, order: Order) -> None:
         """Takes back, once, the versions that a lower mode does not trust: in frozen the newest ones, in base all."""
@@ -151,25 +156,28 @@ class ControlLoop:
             self._store.restore(order.trusted_version if order.mode == Mode.FROZEN else 0)
         self._ordered = order.mode
 
-    def _follow(self, instruction: str) -> None:
-        """Asks for a chunk at once and drops one under way that answers the old instruction; the motion goes on meanwhile."""
+    def _follow(self, instruction: str, now: int) -> None:
+        """Drops a chunk under way that answers the old instruction; the motion goes on meanwhile."""
         self._instruction = instruction
-        self._instruction_is_new = True
+        self._unanswered = True
+        self._changed = now
 
-    def _restart(self) -> None:
-        """Voids everything that was begun: the next chunk starts from a new observation and where the robot stands."""
+    def _restart(self, *, finish: bool = False) -> None:
+        """Voids everything that was begun, but for a movement to ``finish``: the next chunk starts anew from where the robot stands."""
         self._epoch = self._store.epoch
+        self._unanswered |= self._request is not None or (self._schedule.remaining > 0 and not finish)
         if self._request is not None:
             self._request = replace(self._request, void=True)
         self._previous = None
         self._executed.reset()
-        self._schedule.reset(epoch=self._epoch, position=self._last)
+        self._schedule.reset(epoch=self._epoch, position=self._last, finish=finish)
 
-    def _stand(self, mode: Mode, reasons: tuple[str, ...]) -> Command:
-        """Keeps the position, or in mode stop commands nothing and forgets it, since the robot may be moved by hand then."""
+    def _stand(self, mode: Mode, reasons: tuple[str, ...], *, pause: bool = False) -> Command:
+        """Keeps the position, or in mode stop forgets it, since the robot may be moved by hand; after a ``pause`` the motion goes on."""
         if mode == Mode.STOP:
             self._last = None
-        self._restart()
+        if not pause:
+            self._restart()
         return Command(positions=self._last, mode=mode, reasons=reasons)
 
     def _take_answer(self, order: Order, now: int) -> str:
@@ -187,13 +195,13 @@ class ControlLoop:
         if error is not None or request.void:
             # The record of commands was cut at this request's observation, so none may span from before it.
             self._previous = None
-            self._schedule.withdraw_request()
+            self._withdraw_request()
             return "" if error is None else f"inference failed with {type(error).__name__}: {error}"
         inference = request.answer.result()
         if request.observation.instruction == self._instruction:
             self._schedule_chunk(request, inference, now)
         else:  # what was seen and done counts all the same
-            self._schedule.withdraw_request()
+            self._withdraw_request()
         self._complete_transition(request, inference, order)
         return ""
 
@@ -216,12 +224,18 @@ class ControlLoop:
                 chunk, now, check=lambda positions: self._limits.check_chunk(positions, current=current, period=chunk.period)
             )
         except ActionError as error:
-            self._schedule.withdraw_request()
+            self._withdraw_request()
             self._refusal = str(error)
             return
         self._refusal = seam.reason if isinstance(seam, Refusal) else ""
         if not isinstance(seam, Refusal):
+            if self._schedule.open_loop:
+                self._executed.waited()
             self._on_chunk(chunk)
+
+    def _withdraw_request(self) -> None:
+        self._schedule.withdraw_request()
+        self._unanswered = True
 
     def _complete_transition(self, request: _Request, inference: _Inference, order: Order) -> None:
         if self._previous is not None and request.executed is not None:
@@ -236,42 +250,49 @@ class ControlLoop:
                 steps=torch.tensor([request.executed.steps], device=device),
                 next_features=inference.features,
             )
+            if bool(self._policy.informative(transition)):
+                self._memory = self._policy.remember(self._memory, transition)
             permitted = order.permit and order.mode == Mode.ADAPTING
             self._on_outcome(Outcome(before=before, after=request.observation, transition=transition, permitted=permitted))
         self._previous = (request.observation, inference.features)
 
     def _ask(self, observation: Observation, mode: Mode, now: int) -> None:
-        if self._request is not None:
-            return
-        if not (self._schedule.needs_next or self._instruction_is_new):
+        if self._request is not None or not self._is_due(observation):
             return
         if self._last is None and not self._schedule.remaining:  # the first chunk is blended from where the robot stands
             self._schedule.reset(epoch=self._epoch, position=observation.joint_positions.double().numpy())
         version = self._store.base if mode == Mode.BASE else self._store.current
-        self._instruction_is_new = False
+        self._unanswered = False
         self._request = _Request(
             sequence=self._schedule.request(),
             observation=observation,
             version=version,
             executed=self._executed.observed(),
             asked=now,
-            answer=self._executor.submit(self._infer, observation, version),
+            answer=self._executor.submit(self._infer, observation, version, self._memory),
         )
 
+    def _is_due(self, observation: Observation) -> bool:
+        """Whether to ask for a chunk: in open loop, for a new instruction alone, from an observation at rest that is younger than it."""
+        if self._schedule.open_loop:
+            return self._unanswered and not self._schedule.remaining and observation.stamp > self._changed
+        return self._schedule.needs_next or self._unanswered
+
     @torch.no_grad()
-    def _infer(self, observation: Observation, version: Version) -> _Inference:
+    def _infer(self, observation: Observation, version: Version, memory: Memory) -> _Inference:
         started = time.perf_counter()
         features = self._policy.encode(observation)
-        actions = self._policy.act(features, version.weights)
+        actions = self._policy.act(features, version.weights, memory)
         return _Inference(features=features, actions=actions.cpu(), duration=time.perf_counter() - started)
 
-    def _play(self, order: Order) -> Command:
+    def _play(self, order: Order, now: int) -> Command:
         step = self._schedule.next()
         if step is None:
             if self._refusal:
                 return Command(positions=self._last, mode=Mode.HOLD, reasons=(self._refusal, *order.reasons))
         else:
             self._last = step.position
+            self._changed = now
         if self._last is not None:
             self._executed.commanded(self._last)
         return Command(positions=self._last, mode=order.mode, reasons=order.reasons)

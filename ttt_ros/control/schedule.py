@@ -83,9 +83,11 @@ class ChunkSchedule:
     weights that move linearly from the old chunk to the new one: with b blended steps, step i has the weight (i + 1) / (b + 1)
     for the new chunk. Two consecutive commands therefore differ by at most the largest step within either chunk plus
     1 / (b + 1) of the difference between the chunks. Past its last step, the old chunk counts as holding that step.
+
+    In open loop a robot at rest has waited for the chunk: it is played whole, from its first step, and then its last step is held.
     """
 
-    def __init__(self, *, horizon: int, request_at: int, blend_steps: int) -> None:
+    def __init__(self, *, horizon: int, request_at: int, blend_steps: int, open_loop: bool = False) -> None:
         """Sets the sizes, all in control steps.
 
         Args:
@@ -102,23 +104,26 @@ class ChunkSchedule:
         self._horizon = horizon
         self._request_at = request_at
         self._blend_steps = blend_steps
+        self.open_loop = open_loop
         self._sequence = 0
         self._counts: Counter[str] = Counter()
         self.reset(epoch=0)
 
-    def reset(self, *, epoch: int, position: Positions | None = None) -> None:
+    def reset(self, *, epoch: int, position: Positions | None = None, finish: bool = False) -> None:
         """Drops all steps and the request; chunks of other epochs are refused from now on.
 
         Args:
             epoch: the reset epoch that begins.
             position: where the robot stands, so that the first chunk is blended from there; None starts with its own first step.
+            finish: keep the steps, so that the movement under way is finished.
         """
         self._epoch = epoch
-        self._steps: deque[Step] = deque()
-        self._last = position
         self._requested: int | None = None
         self._accepted = self._sequence
-        self._started = False
+        if not finish:
+            self._steps: deque[Step] = deque()
+            self._last = position
+            self._started = False
 
     @property
     def remaining(self) -> int:
@@ -163,7 +168,7 @@ class ChunkSchedule:
         self._accepted = chunk.sequence
         if len(chunk.positions) != self._horizon:
             raise ActionError(f"chunk {chunk.sequence} has {len(chunk.positions)} steps instead of {self._horizon}; check the policy")
-        skipped = _elapsed_steps(chunk, now)
+        skipped = 0 if self.open_loop else _elapsed_steps(chunk, now)
         if skipped >= self._horizon:
             reason = f"chunk {chunk.sequence} came {skipped} steps after its observation and has only {self._horizon}"
             return self._counted(Refusal(kind="late", reason=reason))
@@ -178,9 +183,9 @@ class ChunkSchedule:
         return Seam(skipped=skipped, blended=blended)
 
     def next(self) -> Step | None:
-        """The step to command in this control tick, or None: hold the last position. None is an underrun once a chunk was accepted."""
+        """The step to command in this control tick, or None: hold the last position, which is an underrun unless in open loop."""
         if not self._steps:
-            if self._started:
+            if self._started and not self.open_loop:
                 self._counts["underrun"] += 1
             return None
         step = self._steps.popleft()

@@ -39,6 +39,9 @@ class SessionConfig:
         max_joint_age: seconds; an older joint state leads to hold.
         request_at: the next chunk is asked for once no more control steps than this remain.
         blend_steps: control steps that a seam is spread over.
+        open_loop: each instruction is answered by one chunk, observed for at rest and played whole; then the position is held until the
+            next instruction. For policies that decide a whole movement at once, and may not know poses on the way: only an order to hold or
+            stop breaks a chunk off.
         max_inference_time: seconds after which an inference that has not answered leads to hold.
         seed: written to the journal; nothing in a session draws random numbers.
     """
@@ -50,6 +53,7 @@ class SessionConfig:
     max_joint_age: float = 0.1
     request_at: int = 8
     blend_steps: int = 4
+    open_loop: bool = False
     max_inference_time: float = 0.5
     seed: int = 0
 
@@ -103,7 +107,9 @@ class Session:
         self.assembler = ObservationAssembler(
             specification, tolerance=config.tolerance, max_camera_age=config.max_camera_age, max_joint_age=config.max_joint_age
         )
-        self.schedule = ChunkSchedule(horizon=specification.horizon, request_at=config.request_at, blend_steps=config.blend_steps)
+        self.schedule = ChunkSchedule(
+            horizon=specification.horizon, request_at=config.request_at, blend_steps=config.blend_steps, open_loop=config.open_loop
+        )
         self.loop = ControlLoop(
             policy=policy,
             assembler=self.assembler,
@@ -119,6 +125,7 @@ class Session:
     def reset(self) -> Version:
         """Ends the episode: back to the base, or to the initial weights where they were given."""
         version = self.store.reset()
+        self.loop.forget()
         self._record(lambda journal: journal.reset(version, epoch=self.store.epoch))
         self._commit_initial_weights()
         return self.store.current
@@ -157,7 +164,7 @@ class Session:
         return ended
 
     def _learn_from(self, outcome: Outcome) -> None:
-        if not self.enabled:
+        if not self.enabled or not bool(self.policy.informative(outcome.transition)):
             return
         if self._window_epoch != self.store.epoch:
             self._window.reset()

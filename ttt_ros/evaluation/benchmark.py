@@ -26,7 +26,7 @@ from ttt_ros.control.orders import Order
 from ttt_ros.control.session import Session, SessionConfig
 from ttt_ros.policies.checkpoint import load_policy
 from ttt_ros.policies.protocol import Policy
-from ttt_ros.policies.shipped import SHIPPED_POLICY
+from ttt_ros.policies.shipped import REACTIVE_POLICY
 from ttt_ros.policies.specification import CameraSpecification
 from ttt_ros.safeguard.clock import NANOSECONDS
 from ttt_ros.safeguard.ladder import Mode
@@ -137,7 +137,7 @@ _PERMIT = Order(mode=Mode.ADAPTING, permit=True, validity=1.0, trusted_version=0
 def run_benchmark(out: Path, console: Console) -> Benchmark:
     """Takes all figures, writes ``bench.json`` into ``out`` and prints a table."""
     torch.set_num_threads(1)
-    policy = load_policy(SHIPPED_POLICY)
+    policy = load_policy(REACTIVE_POLICY)
     with Progress(console=console) as progress:
         frames = list(progress.track(_recorded_frames(), total=FRAMES, description="recording frames"))
         off, on, steps = _interleaved(policy, frames, progress)

@@ -26,14 +26,16 @@ class Environment:
 @configuration.strict
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """Limits in force during the runs, drawn into the plots; None for a limit that was not set.
+    """Limits in force during the runs, drawn into the plots; None for a limit that was not set or could not be read.
 
     Attributes:
+        distance: from the middle of the cube up to which a goal is met, m.
         gradient_clip: norm to which a gradient is clipped before the step.
         gradient_norm: norm before clipping above which an update is rejected.
         drift: relative drift from the base above which an update is rejected.
     """
 
+    distance: Annotated[float, Field(gt=0)] | None
     gradient_clip: Annotated[float, Field(gt=0)] | None
     gradient_norm: Annotated[float, Field(gt=0)] | None
     drift: Annotated[float, Field(gt=0)] | None

@@ -10,7 +10,7 @@ from ttt_ros.errors import ConfigurationError, RecordingError
 from ttt_ros.evaluation.demo_report import DemoReport
 from ttt_ros.evaluation.run_record import RunRecord
 
-SCHEMA = 1
+SCHEMA = 2
 """Version of the layout of the files; raised when a field is added, removed or changes its meaning."""
 
 Record = TypeVar("Record", RunRecord, DemoReport)

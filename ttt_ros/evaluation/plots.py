@@ -23,8 +23,11 @@ MODE_COLOURS: dict[ModeLabel, str] = {"adapting": "#e07b00", "frozen": "#3b82c4"
 ARM_COLOURS: dict[Arm, str] = {"frozen": MODE_COLOURS["frozen"], "adapting": MODE_COLOURS["adapting"]}
 _ALARM = MODE_COLOURS["stop"]
 
+WIDTH, HEIGHT = 9.0, 2.7
+"""Of one plot, inches; with _DPI wide enough for a report's column on a high-density screen."""
+
 _MILLISECONDS = 1000
-_WIDTH, _HEIGHT = 9.0, 2.7  # inches; with _DPI wide enough for a report's column on a high-density screen
+_CENTIMETRES = 100
 _DPI = 160
 _TITLE_PAD = 16.0  # points
 
@@ -46,23 +49,24 @@ def drawn(*, runs: Sequence[RunRecord], limits: Limits, theme: Theme) -> dict[st
     """Draws every plot; the same runs give the same bytes.
 
     Returns:
-        PNG files by name: success, prediction_loss, gradient_norm, drift, mode, latency.
+        PNG files by name: success, distance, prediction_loss, gradient_norm, drift, mode, latency.
     """
     plots: dict[str, Callable[[], Figure]] = {
-        "success": lambda: success(runs),
-        "prediction_loss": lambda: prediction_loss(runs),
-        "gradient_norm": lambda: gradient_norm(runs, limits),
-        "drift": lambda: drift(runs, limits),
-        "mode": lambda: mode(runs),
+        "success": lambda: _alone(lambda axes: success(axes, runs)),
+        "distance": lambda: _alone(lambda axes: distance(axes, runs, limits)),
+        "prediction_loss": lambda: _alone(lambda axes: prediction_loss(axes, runs)),
+        "gradient_norm": lambda: _alone(lambda axes: gradient_norm(axes, runs, limits)),
+        "drift": lambda: _alone(lambda axes: drift(axes, runs, limits)),
+        "mode": lambda: _alone(lambda axes: mode(axes, runs), height=1.7),
         "latency": lambda: latency(runs),
     }
-    with mpl.rc_context(_style(theme)):
-        return {name: _png(plot()) for name, plot in plots.items()}
+    with mpl.rc_context(style(theme)):
+        return {name: png(plot()) for name, plot in plots.items()}
 
 
-def success(runs: Sequence[RunRecord]) -> Figure:
+def success(axes: Axes, runs: Sequence[RunRecord]) -> None:
     """The share of the last goals that succeeded, and below it every goal as a filled or an empty square."""
-    figure, axes = _timeline(runs, ylabel="share of successes")
+    _timeline(axes, runs, ylabel="share of successes")
     strips: list[float] = []
     for run in runs:
         colour = ARM_COLOURS[run.arm]
@@ -74,32 +78,40 @@ def success(runs: Sequence[RunRecord]) -> Figure:
     axes.set_ylim(min(strips, default=0) - 0.14, 1.08)
     axes.set_yticks([0, 0.5, 1, *strips], labels=["0", "0.5", "1", *(f"{run.arm} goals" for run in runs)])
     _legend(axes, title=f"Success over the last {GOALS_AVERAGED} goals; squares: each goal, filled if it succeeded")
-    return figure
 
 
-def prediction_loss(runs: Sequence[RunRecord]) -> Figure:
+def distance(axes: Axes, runs: Sequence[RunRecord], limits: Limits) -> None:
+    """How far from the cube the fingertip came to rest, goal by goal."""
+    _timeline(axes, runs, ylabel="distance [cm]")
+    for run in runs:
+        points = [(goal.end, _CENTIMETRES * goal.distance) for goal in run.goals if goal.distance is not None]
+        axes.plot([time for time, _ in points], [value for _, value in points], color=ARM_COLOURS[run.arm], marker=".", label=run.arm)
+    _limit(axes, None if limits.distance is None else _CENTIMETRES * limits.distance, "goal met below", linestyle="--")
+    axes.set_ylim(bottom=0)
+    _legend(axes, title="Distance of the fingertip from the cube")
+
+
+def prediction_loss(axes: Axes, runs: Sequence[RunRecord]) -> None:
     """The loss of each window before its update."""
-    figure, axes = _timeline(runs, ylabel="loss")
+    _timeline(axes, runs, ylabel="loss")
     _window_series(axes, runs, lambda window: window.prediction_loss)
     _logarithmic(axes)
     _legend(axes, title="Prediction loss of each window, before its update")
-    return figure
 
 
-def gradient_norm(runs: Sequence[RunRecord], limits: Limits) -> Figure:
+def gradient_norm(axes: Axes, runs: Sequence[RunRecord], limits: Limits) -> None:
     """The gradient norm of each window before clipping."""
-    figure, axes = _timeline(runs, ylabel="gradient norm")
+    _timeline(axes, runs, ylabel="gradient norm")
     _window_series(axes, runs, lambda window: window.gradient_norm)
     _limit(axes, limits.gradient_clip, "clip", linestyle=":")
     _limit(axes, limits.gradient_norm, "limit", linestyle="--")
     _logarithmic(axes)
     _legend(axes, title="Gradient norm before clipping")
-    return figure
 
 
-def drift(runs: Sequence[RunRecord], limits: Limits) -> Figure:
+def drift(axes: Axes, runs: Sequence[RunRecord], limits: Limits) -> None:
     """The drift from the base after each window: in total, and thin for each fast module."""
-    figure, axes = _timeline(runs, ylabel="relative drift")
+    _timeline(axes, runs, ylabel="relative drift")
     _window_series(axes, runs, lambda window: window.drift_total, mark_rejected=False)
     for run in runs:
         for module in sorted({module for window in run.windows for module in window.drift}):
@@ -108,12 +120,11 @@ def drift(runs: Sequence[RunRecord], limits: Limits) -> Figure:
     _limit(axes, limits.drift, "limit", linestyle="--")
     axes.set_ylim(bottom=0)
     _legend(axes, title="Drift from the base policy; thin: each fast module")
-    return figure
 
 
-def mode(runs: Sequence[RunRecord]) -> Figure:
+def mode(axes: Axes, runs: Sequence[RunRecord]) -> None:
     """The mode that the safeguard ordered, over time, one bar per arm."""
-    figure, axes = _timeline(runs, ylabel="", height=1.7)
+    _timeline(axes, runs, ylabel="")
     for row, run in enumerate(runs):
         ends = [change.time for change in run.modes[1:]] + [run.duration]
         for change, end in zip(run.modes, ends, strict=False):
@@ -124,12 +135,11 @@ def mode(runs: Sequence[RunRecord]) -> Figure:
     axes.grid(visible=False, axis="y")
     patches = [Patch(color=colour, label=name) for name, colour in MODE_COLOURS.items()]
     _legend(axes, title="Mode ordered by the safeguard", handles=patches)
-    return figure
 
 
 def latency(runs: Sequence[RunRecord]) -> Figure:
     """Inference time of each chunk, and how many control ticks came how late."""
-    figure = Figure(figsize=(_WIDTH, _HEIGHT))
+    figure = Figure(figsize=(WIDTH, HEIGHT))
     inference, lateness = figure.subplots(1, 2, width_ratios=(3, 2))
     _mark_time(inference, runs)
     inference.set_ylabel("inference time [ms]")
@@ -151,12 +161,15 @@ def latency(runs: Sequence[RunRecord]) -> Figure:
     return figure
 
 
-def _timeline(runs: Sequence[RunRecord], *, ylabel: str, height: float = _HEIGHT) -> tuple[Figure, Axes]:
-    figure = Figure(figsize=(_WIDTH, height))
-    axes = figure.subplots()
+def _alone(draw: Callable[[Axes], None], *, height: float = HEIGHT) -> Figure:
+    figure = Figure(figsize=(WIDTH, height))
+    draw(figure.subplots())
+    return figure
+
+
+def _timeline(axes: Axes, runs: Sequence[RunRecord], *, ylabel: str) -> None:
     axes.set_ylabel(ylabel)
     _mark_time(axes, runs)
-    return figure, axes
 
 
 def _mark_time(axes: Axes, runs: Sequence[RunRecord]) -> None:
@@ -210,7 +223,8 @@ def _running_share(outcomes: Sequence[bool]) -> list[float]:
     return [float(np.mean(outcomes[max(0, end - GOALS_AVERAGED) : end])) for end in range(1, len(outcomes) + 1)]
 
 
-def _style(theme: Theme) -> dict[str, Any]:
+def style(theme: Theme) -> dict[str, Any]:
+    """Settings of matplotlib for every plot of the package."""
     return {
         "axes.edgecolor": theme.faint,
         "axes.facecolor": theme.background,
@@ -236,7 +250,8 @@ def _style(theme: Theme) -> dict[str, Any]:
     }
 
 
-def _png(figure: Figure) -> bytes:
+def png(figure: Figure) -> bytes:
+    """The figure as a PNG file; the same figure gives the same bytes."""
     stream = BytesIO()
     figure.savefig(stream, format="png", dpi=_DPI, metadata={"Software": None})
     return stream.getvalue()

@@ -9,13 +9,18 @@ from ttt_ros.errors import RecordingError
 from ttt_ros.evaluation import plots
 from ttt_ros.evaluation.demo_report import DemoReport
 from ttt_ros.evaluation.json_file import write_json
+from ttt_ros.evaluation.overview import overview
 from ttt_ros.evaluation.run_record import Arm, Goal, Picture
-from ttt_ros.evaluation.summary import ArmSummary, Successes
+from ttt_ros.evaluation.summary import ArmSummary, Successes, Thirds
 
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
+OVERVIEW = "overview.png"
+"""File with the pictures and the plots that tell the story, for a README."""
+
 CAPTIONS = {
     "success": "Success is judged by the physics state, not by the policy.",
+    "distance": "Between the fingertip and the middle of the named cube, horizontally, once the arm has come to rest.",
     "prediction_loss": "Each window is scored before it is trained on, so this is a prediction error. A falling loss is not success.",
     "gradient_norm": "The norm that the safeguard sees. Larger gradients are clipped, far larger ones are rejected.",
     "drift": "How far the fast weights have moved, relative to the size of the base weights.",
@@ -25,7 +30,7 @@ CAPTIONS = {
 
 
 def write_report(report: DemoReport, directory: Path) -> None:
-    """Writes ``report.json``, ``plots/*.png`` and ``report.html`` into ``directory``, which is made if missing.
+    """Writes ``report.json``, ``plots/*.png``, OVERVIEW and ``report.html`` into ``directory``, which is made if missing.
 
     The JSON comes first, so that the figures are kept even if a picture cannot be read.
 
@@ -40,6 +45,7 @@ def write_report(report: DemoReport, directory: Path) -> None:
         dark = plots.drawn(runs=report.arms, limits=report.limits, theme=plots.DARK)
         for name, png in light.items():
             (directory / "plots" / f"{name}.png").write_bytes(png)
+        (directory / OVERVIEW).write_bytes(overview(runs=report.arms, limits=report.limits, pictures=pictures))
         html = rendered(report, light=light, dark=dark, pictures=pictures)
         (directory / "report.html").write_text(html, encoding="utf-8")
     except OSError as error:
@@ -70,7 +76,11 @@ def rendered(
 def _summary_rows(summary: tuple[ArmSummary, ...]) -> list[tuple[str, list[str]]]:
     return [
         ("Goals met before the shift", [_successes(arm.success_before) for arm in summary]),
+        ("the same by thirds", [_by_thirds(arm.thirds_before) for arm in summary]),
         ("Goals met after the shift", [_successes(arm.success_after) for arm in summary]),
+        ("the same by thirds", [_by_thirds(arm.thirds_after) for arm in summary]),
+        ("Distance from the cube before the shift, median", [_centimetres(arm.distance_before) for arm in summary]),
+        ("Distance from the cube after the shift, median", [_centimetres(arm.distance_after) for arm in summary]),
         ("Prediction loss before the shift, median", [_number(arm.prediction_loss_before) for arm in summary]),
         ("Prediction loss after the shift, median", [_number(arm.prediction_loss_after) for arm in summary]),
         ("Largest drift from the base, relative", [_number(arm.drift_max) for arm in summary]),
@@ -90,13 +100,20 @@ def _goal_rows(report: DemoReport) -> list[tuple[int, str, list[str]]]:
 def _outcome(goal: Goal | None) -> str:
     if goal is None:
         return "not reached"
-    seconds = f"{goal.end - goal.start:.1f} s"
-    outcome = f"met in {seconds}" if goal.succeeded else f"missed after {seconds}"
-    return f"{outcome}, first touched: {goal.first_touched or 'nothing'}"
+    outcome = "met" if goal.succeeded else "missed"
+    return f"{outcome}, did not come to rest" if goal.distance is None else f"{outcome}, {_centimetres(goal.distance)} off"
 
 
 def _successes(successes: Successes) -> str:
     return f"{successes.succeeded} of {successes.goals}" if successes.goals else "no goal"
+
+
+def _by_thirds(thirds: Thirds) -> str:
+    return ", ".join(_successes(third) for third in thirds)
+
+
+def _centimetres(value: float | None) -> str:
+    return "not recorded" if value is None else f"{100 * value:.1f} cm"
 
 
 def _number(value: float | None) -> str:

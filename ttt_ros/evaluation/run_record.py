@@ -38,9 +38,9 @@ class Goal:
         index: number of the goal in the run, from 0.
         instruction: the task in words.
         start: when the goal was given.
-        end: when it succeeded or its time ran out.
+        end: when the arm had come to rest or its time ran out.
         succeeded: whether the physics state met the goal.
-        first_touched: the object that the arm touched first; None if it touched none.
+        distance: from the fingertip to the middle of the named cube once the arm had come to rest, horizontally, m; None if it did not.
     """
 
     index: Count
@@ -48,7 +48,7 @@ class Goal:
     start: Seconds
     end: Seconds
     succeeded: bool
-    first_touched: str | None
+    distance: Annotated[float, Field(ge=0)] | None
 
 
 @configuration.strict
@@ -178,8 +178,8 @@ class RunRecord:
         duration: seconds that the run took; 0 if it never started.
         shift: what changed in mid-run; None if nothing did.
         underruns: control ticks at which no step of a chunk was left to play.
-        chunks_executed: chunks whose execution ended.
-        updates_due: those of them that ended while adaptation was permitted, so that an update was due.
+        instructions: given to the policy, the way back to rest after each goal included; each asks for one chunk.
+        updates_due: goals that ended at rest while adaptation was permitted, so that an update was due.
         windows_attempted: updates attempted, whether committed or rejected; dropped windows are no attempts.
     """
 
@@ -191,7 +191,7 @@ class RunRecord:
     control: Control
     chunks: tuple[Chunk, ...]
     underruns: Count
-    chunks_executed: Count
+    instructions: Count
     updates_due: Count
     windows_attempted: Count
     windows: tuple[Window, ...]

@@ -1,7 +1,8 @@
 """One arm's run in a few figures, before and after the shift."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 
@@ -18,6 +19,10 @@ class Successes:
     goals: Count
 
 
+Thirds: TypeAlias = tuple[Successes, Successes, Successes]
+"""Successes in the first, second and last third of some goals."""
+
+
 @configuration.strict
 @dataclass(frozen=True, kw_only=True)
 class ArmSummary:
@@ -28,6 +33,10 @@ class ArmSummary:
         seed: of its simulation.
         success_before: goals that ended before the shift.
         success_after: goals that ended after it, so the goal under way when it came counts as after.
+        thirds_before: the goals before the shift by thirds.
+        thirds_after: the goals after it by thirds.
+        distance_before: median distance from the cube at the end of a goal before the shift, m.
+        distance_after: the same after the shift.
         prediction_loss_before: median over the windows before the shift.
         prediction_loss_after: median over the windows after it.
         drift_max: largest total drift from the base, relative.
@@ -44,6 +53,10 @@ class ArmSummary:
     seed: int
     success_before: Successes
     success_after: Successes
+    thirds_before: Thirds
+    thirds_after: Thirds
+    distance_before: float | None
+    distance_after: float | None
     prediction_loss_before: float | None
     prediction_loss_after: float | None
     drift_max: float | None
@@ -61,11 +74,17 @@ def summarised(run: RunRecord) -> ArmSummary:
     shift = run.shift.start if run.shift else float("inf")
     inference = [chunk.inference_time for chunk in run.chunks]
     committed = sum(window.committed for window in run.windows)
+    before = [goal for goal in run.goals if goal.end < shift]
+    after = [goal for goal in run.goals if goal.end >= shift]
     return ArmSummary(
         arm=run.arm,
         seed=run.seed,
-        success_before=_successes(goal for goal in run.goals if goal.end < shift),
-        success_after=_successes(goal for goal in run.goals if goal.end >= shift),
+        success_before=_successes(before),
+        success_after=_successes(after),
+        thirds_before=_thirds(before),
+        thirds_after=_thirds(after),
+        distance_before=_percentile((goal.distance for goal in before), 50),
+        distance_after=_percentile((goal.distance for goal in after), 50),
         prediction_loss_before=_percentile((window.prediction_loss for window in run.windows if window.time < shift), 50),
         prediction_loss_after=_percentile((window.prediction_loss for window in run.windows if window.time >= shift), 50),
         drift_max=max((window.drift_total for window in run.windows), default=None),
@@ -79,9 +98,13 @@ def summarised(run: RunRecord) -> ArmSummary:
     )
 
 
-def _successes(goals: Iterable[Goal]) -> Successes:
-    outcomes = [goal.succeeded for goal in goals]
-    return Successes(succeeded=sum(outcomes), goals=len(outcomes))
+def _thirds(goals: Sequence[Goal]) -> Thirds:
+    first, last = round(len(goals) / 3), round(2 * len(goals) / 3)
+    return _successes(goals[:first]), _successes(goals[first:last]), _successes(goals[last:])
+
+
+def _successes(goals: Sequence[Goal]) -> Successes:
+    return Successes(succeeded=sum(goal.succeeded for goal in goals), goals=len(goals))
 
 
 def _percentile(values: Iterable[float | None], percent: float) -> float | None:

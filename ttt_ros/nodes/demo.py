@@ -3,6 +3,7 @@
 import os
 import platform
 import shutil
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,7 +17,6 @@ from rclpy.executors import SingleThreadedExecutor
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from ttt_ros.adaptation.configuration import AdaptationConfig
 from ttt_ros.errors import TttRosError
 from ttt_ros.evaluation import run_record
 from ttt_ros.evaluation.demo_report import DemoReport, Environment, Limits, judged
@@ -27,15 +27,19 @@ from ttt_ros.nodes.processes import NodeProcess
 from ttt_ros.nodes.run_observer import RunObserver
 from ttt_ros.policies.checkpoint import read_header
 from ttt_ros.policies.shipped import SHIPPED_POLICY
-from ttt_ros.simulation.tasks import TASKS, Skill
+from ttt_ros.simulation.tasks import POINT_TOLERANCE, POINTING_TASKS, REST, phrasings
 
 SETTLE_TIME = 1.0  # s after the last goal, so that the last window is reported
-SHIFT_TIME = 0.2  # s after which the cameras show the shift
-GOAL_TIME = 4.0  # s until a goal is given up
-CAMERAS = ("scene", "wrist")
+GOAL_TIME = 4.0  # s until a goal is given up; the arm takes less than two
+CAMERA = "overhead"
 
 ADAPTATION: dict[run_record.Arm, dict[str, object]] = {"frozen": {"adaptation.learning_rate": 0.0}, "adapting": {}}
 """Parameters of each arm: the frozen one does all the same work, with steps of length zero."""
+
+_LIMITS = {"gradient_clip": "adaptation.clip_norm", "gradient_norm": "adaptation.gradient_limit", "drift": "adaptation.drift_limit"}
+"""Parameters of the policy node that the plots show."""
+
+_LIMITS_UNREAD = Limits(distance=POINT_TOLERANCE, gradient_clip=None, gradient_norm=None, drift=None)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,21 +47,32 @@ class DemoConfig:
     """What is shown.
 
     Attributes:
-        duration: seconds of closed loop for each arm; the shift comes in at half of it.
-        seed: of scene and goals, the same for both arms.
+        goals_before: goals before the shift.
+        goals_after: goals after it.
+        seed: of the layouts and goals, the same for both arms.
+        real_time_factor: simulated over wall seconds.
+        policy: checkpoint.
         shift: shift parameters of the simulation node that come in.
+        shift_name: the same in a few words.
         shift_description: the same in words.
     """
 
-    duration: float = 60.0
+    goals_before: int = 14
+    goals_after: int = 28
     seed: int = 3
+    real_time_factor: float = 1.5
+    policy: Path = SHIPPED_POLICY
     shift: tuple[tuple[str, object], ...] = (
-        ("light", 0.6),
-        ("colour_cast", [1.2, 1.0, 0.8]),
-        ("encoder_offset", [0.1, 0.0, 0.0, 0.0, 0.0, 0.0]),
-        ("action_delay", 0.1),
+        ("encoder_offset", [0.15, -0.13, 0.14, 0.1, 0.0, 0.0]),
+        ("actuator_gain", [0.88, 1.12, 0.88, 1.1, 1.0, 1.0]),
+        ("camera_position", [0.025, -0.03, 0.02]),
+        ("camera_rotation", [0.04, -0.04, 0.09]),
     )
-    shift_description: str = "darker and warmer light; the encoder of the first joint off by 0.1 rad; actions delayed by 0.1 s"
+    shift_name: str = "encoders, actuators, camera"
+    shift_description: str = (
+        "the encoders of four joints are off by 0.1 to 0.15 rad, their actuators 10 to 12 % too strong or too weak, and the camera "
+        "was bumped by 4 cm and turned by 6 degrees, all of it further than in training"
+    )
 
 
 def run_demo(config: DemoConfig, out: Path, console: Console) -> DemoReport:
@@ -72,10 +87,16 @@ def run_demo(config: DemoConfig, out: Path, console: Console) -> DemoReport:
         with ExitStack() as stack:
             rclpy.init()
             stack.callback(rclpy.try_shutdown)
-            runs.append(_Run(config, arm, out, console).record())
-    report = judged(arms=runs, limits=_limits(), environment=_environment())
+            runs.append(_Run(config, arm, out, console).run())
+    report = judged(arms=[run.record for run in runs], limits=runs[-1].limits if runs else _LIMITS_UNREAD, environment=_environment())
     write_report(report, out)
     return report
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Result:
+    record: run_record.RunRecord
+    limits: Limits
 
 
 class _Run:
@@ -90,7 +111,7 @@ class _Run:
                 executable="simulation_node",
                 log=logs / "simulation.log",
                 parameter_file=share / "simulation_node.yaml",
-                parameters={"seed": config.seed},
+                parameters={"seed": config.seed, "real_time_factor": config.real_time_factor},
                 use_sim_time=False,
             ),
             "safeguard": NodeProcess(executable="safeguard_node", log=logs / "safeguard.log", parameter_file=share / "safeguard_node.yaml"),
@@ -98,25 +119,32 @@ class _Run:
                 executable="policy_node",
                 log=logs / "policy.log",
                 parameter_file=share / "policy_node.yaml",
-                parameters={"adaptation.journal_directory": logs.absolute(), **ADAPTATION[arm]},
+                parameters={
+                    "policy.path": config.policy.absolute(),
+                    "adaptation.journal_directory": logs.absolute(),
+                    **ADAPTATION[arm],
+                },
             ),
             "recorder": NodeProcess(
                 executable="recorder_node",
                 log=logs / "recorder.log",
-                parameters={"path": out / ("bag" if arm == "adapting" else "bag_frozen")},
+                parameters={"path": out / ("bag" if arm == "adapting" else "bag_frozen"), "cameras": [CAMERA]},
             ),
         }
         self._came_up: dict[str, bool] = dict.fromkeys(self._processes, False)
         self._goals: list[run_record.Goal] = []
         self._pictures: list[run_record.Picture] = []
         self._shift: run_record.Shift | None = None
+        self._limits = _LIMITS_UNREAD
+        self._instructions = 0
+        self._updates_due = 0
         self._duration = 0.0
 
-    def record(self) -> run_record.RunRecord:
+    def run(self) -> _Result:
         """Runs the arm; whatever goes wrong is told and shows in the record."""
         executor = SingleThreadedExecutor()
         director = Director(executor, timeout=BRING_UP_TIMEOUT)
-        observer = RunObserver(director, period=read_header(SHIPPED_POLICY).specification.period)
+        observer = RunObserver(director, period=read_header(self._config.policy).specification.period)
         try:
             for process in self._processes.values():
                 process.start()
@@ -128,57 +156,82 @@ class _Run:
             exit_codes = {name: process.stop() for name, process in self._processes.items()}
             executor.shutdown()
             director.destroy_node()
-        return self._written_down(observer, exit_codes)
+        return _Result(record=self._written_down(observer, exit_codes), limits=self._limits)
 
     def _bring_up(self, director: Director) -> None:
         with self._console.status(f"{self._arm}: starting {', '.join(self._processes)}"):
-            director.frames(CAMERAS)
+            director.frames((CAMERA,))
             self._came_up["simulation"] = True
             for name in ("safeguard", "policy"):
                 director.bring_up(name)
                 self._came_up[name] = True
             director.wait_for_node("recorder")
             self._came_up["recorder"] = True
+            read = director.parameters("policy", tuple(_LIMITS.values()))
+            self._limits = replace(self._limits, **{limit: read[name] for limit, name in _LIMITS.items()})
 
     def _lead(self, director: Director, observer: RunObserver) -> None:
         config = self._config
-        touches = [task.instruction for task in TASKS if task.skill is Skill.TOUCH]
-        sequence = goal_sequence(touches, seed=config.seed)
+        total = config.goals_before + config.goals_after
+        sequence = goal_sequence([words for task in POINTING_TASKS for words in phrasings(task)], seed=config.seed)
+        moments = {
+            config.goals_before - 1: "last goal before the shift",
+            config.goals_before: "first goal after it",
+            total - 1: "last goal",
+        }
         columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn(), TextColumn("{task.fields[state]}"))
         with Progress(*columns, console=self._console) as progress:
-            task = progress.add_task(f"{self._arm:8}", total=config.duration, state="")
+            task = progress.add_task(f"{self._arm:8}", total=total, state="")
 
             def on_spin() -> None:
-                if self._shift is None and observer.elapsed >= config.duration / 2:
-                    self._bring_shift_in(director, observer)
-                progress.update(task, completed=min(observer.elapsed, config.duration), state=self._state(observer))
+                progress.update(task, completed=len(self._goals), state=self._state(observer))
 
-            self._photograph(director, "before the shift")
             observer.begin()
-            while observer.elapsed < config.duration:
-                until = min(observer.elapsed + GOAL_TIME, config.duration)
-                goal = director.pursue(next(sequence), observer, until=until, on_spin=on_spin)
-                self._goals.append(replace(goal, index=len(self._goals)))
+            for index, instruction in zip(range(total), sequence, strict=False):
+                if index == config.goals_before:
+                    self._bring_shift_in(director, observer)
+                self._pursue(index, instruction, director, observer, on_spin)
+                if index in moments:
+                    self._photograph(director, moments[index])
+                self._instruct(REST.instruction, director, observer, on_spin)
+                director.rearrange()
                 self._require_alive()
             self._duration = observer.elapsed
             director.settle(SETTLE_TIME)
 
-    def _bring_shift_in(self, director: Director, observer: RunObserver) -> None:
-        self._shift = run_record.Shift(
-            name="light, encoder, delay", description=self._config.shift_description, start=round(observer.elapsed, 1)
+    def _pursue(self, index: int, instruction: str, director: Director, observer: RunObserver, on_spin: Callable[[], None]) -> None:
+        """One goal: one chunk, and a verdict where the arm then stands."""
+        start = observer.elapsed
+        distance = self._instruct(instruction, director, observer, on_spin)
+        self._updates_due += distance is not None and observer.permit
+        self._goals.append(
+            run_record.Goal(
+                index=index,
+                instruction=instruction,
+                start=start,
+                end=observer.elapsed,
+                succeeded=distance is not None and distance <= POINT_TOLERANCE,
+                distance=distance,
+            )
         )
-        director.shift(dict(self._config.shift))
-        director.settle(SHIFT_TIME)
-        self._photograph(director, "after the shift")
+
+    def _instruct(self, instruction: str, director: Director, observer: RunObserver, on_spin: Callable[[], None]) -> float | None:
+        self._instructions += 1
+        return director.instruct(instruction, observer, timeout=GOAL_TIME, on_spin=on_spin)
+
+    def _bring_shift_in(self, director: Director, observer: RunObserver) -> None:
+        config = self._config
+        self._shift = run_record.Shift(name=config.shift_name, description=config.shift_description, start=round(observer.elapsed, 1))
+        director.shift(dict(config.shift))
 
     def _photograph(self, director: Director, moment: str) -> None:
         folder = Path("pictures", self._arm)
         (self._out / folder).mkdir(parents=True, exist_ok=True)
-        for camera, frame in director.frames(CAMERAS).items():
-            path = folder / f"{camera}_{moment.replace(' ', '_')}.png"
-            rgb = np.frombuffer(frame.data, dtype=np.uint8).reshape(frame.height, frame.width, 3)
-            cv2.imwrite(str(self._out / path), cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR))
-            self._pictures.append(run_record.Picture(camera=camera, moment=moment, path=str(path)))
+        frame = director.frames((CAMERA,))[CAMERA]
+        path = folder / f"{CAMERA}_{moment.replace(' ', '_')}.png"
+        rgb = np.frombuffer(frame.data, dtype=np.uint8).reshape(frame.height, frame.width, 3)
+        cv2.imwrite(str(self._out / path), cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR))
+        self._pictures.append(run_record.Picture(camera=CAMERA, moment=moment, path=str(path)))
 
     def _require_alive(self) -> None:
         dead = [f"{name} (exit code {process.exit_code})" for name, process in self._processes.items() if process.exit_code is not None]
@@ -203,8 +256,8 @@ class _Run:
             control=observer.control,
             chunks=tuple(observer.chunks),
             underruns=observer.underruns,
-            chunks_executed=max(0, len(observer.chunks) - 1),
-            updates_due=observer.updates_due,
+            instructions=self._instructions,
+            updates_due=self._updates_due,
             windows_attempted=len(observer.windows),
             windows=tuple(observer.windows),
             modes=tuple(observer.modes),
@@ -224,11 +277,6 @@ def _make_room(out: Path) -> None:
     if previous.exists():
         shutil.rmtree(previous)
     out.rename(previous)
-
-
-def _limits() -> Limits:
-    adaptation = AdaptationConfig()
-    return Limits(gradient_clip=adaptation.clip_norm, gradient_norm=adaptation.gradient_limit, drift=adaptation.drift_limit)
 
 
 def _environment() -> Environment:

@@ -1,19 +1,20 @@
-"""Leads a run of the closed loop from outside: gives goals, brings a shift in, takes pictures."""
+"""Leads a run of the closed loop from outside: gives goals, lays the table, brings a shift in, takes pictures."""
 
 import random
 import time
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
-from rcl_interfaces.srv import SetParameters
+from rcl_interfaces.srv import GetParameters, SetParameters
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
-from rclpy.parameter import Parameter
+from rclpy.parameter import Parameter, parameter_value_to_python
 from sensor_msgs.msg import Image
-from std_msgs.msg import String
+from std_msgs.msg import Float64, String
+from std_srvs.srv import Trigger
 
-from ttt_ros.evaluation import run_record
 from ttt_ros.nodes.bring_up import BringUpError, bring_up
-from ttt_ros.nodes.quality_of_service import LATCHED, SENSOR
+from ttt_ros.nodes.quality_of_service import LATCHED, RELIABLE, SENSOR
 from ttt_ros.nodes.run_observer import RunObserver
 
 _SPIN_TIMEOUT = 0.02  # s
@@ -28,11 +29,11 @@ class Director(Node):
         executor.add_node(self)
         self._spinner = executor
         self._timeout = timeout
-        self._succeeded = ""
-        self._touched = ""
+        self._settled: float | None = None
         self._instruction_publisher = self.create_publisher(String, "instruction", LATCHED)
-        self.create_subscription(String, "simulation/succeeded", self._on_succeeded, LATCHED)
-        self.create_subscription(String, "simulation/touched", self._on_touched, LATCHED)
+        self.create_subscription(Float64, "simulation/settled", self._on_settled, RELIABLE)
+        self._rearrange_client = self.create_client(Trigger, "simulation/rearrange")
+        self._shift_client = self.create_client(SetParameters, "simulation/set_parameters")
 
     def spin(self) -> None:
         """Takes what has come, waiting a little."""
@@ -67,36 +68,46 @@ class Director(Node):
                 self.destroy_subscription(subscription)
         return frames
 
-    def pursue(self, instruction: str, observer: RunObserver, *, until: float, on_spin: Callable[[], None]) -> run_record.Goal:
-        """Gives one goal and follows it until it succeeds or the observer's time is ``until``; the index is left at 0."""
-        start = observer.elapsed
-        self._succeeded = self._touched = ""
+    def instruct(self, instruction: str, observer: RunObserver, *, timeout: float, on_spin: Callable[[], None]) -> float | None:
+        """Gives an instruction and waits, up to ``timeout`` seconds of the observer's time, until the arm has moved and come to rest.
+
+        Returns:
+            what ``simulation/settled`` told; None if the arm did not come to rest.
+        """
+        end = observer.elapsed + timeout
+        self._settled = None
         self._instruction_publisher.publish(String(data=instruction))
-        while self._succeeded != instruction and observer.elapsed < until:
+        while self._settled is None and observer.elapsed < end:
             self.spin()
             on_spin()
-        return run_record.Goal(
-            index=0,
-            instruction=instruction,
-            start=start,
-            end=observer.elapsed,
-            succeeded=self._succeeded == instruction,
-            first_touched=self._touched or None,
-        )
+        return self._settled
+
+    def rearrange(self) -> None:
+        """Has the table laid anew; raises BringUpError if the simulation node does not answer."""
+        self._answer(self._rearrange_client, Trigger.Request())
 
     def shift(self, values: dict[str, object]) -> None:
         """Sets shift parameters of the simulation node; raises BringUpError if it does not answer or refuses."""
-        client = self.create_client(SetParameters, "simulation/set_parameters")
-        try:
-            self._wait_until(client.service_is_ready, "the parameter service of the simulation node")
-            parameters = [Parameter(f"shift.{name}", value=value).to_parameter_msg() for name, value in values.items()]
-            answer = client.call_async(SetParameters.Request(parameters=parameters))
-            self._wait_until(answer.done, "the simulation node's answer to the shift")
-        finally:
-            self.destroy_client(client)
-        refused = [result.reason for result in answer.result().results if not result.successful]
+        parameters = [Parameter(f"shift.{name}", value=value).to_parameter_msg() for name, value in values.items()]
+        answer = self._answer(self._shift_client, SetParameters.Request(parameters=parameters))
+        refused = [result.reason for result in answer.results if not result.successful]
         if refused:
             raise BringUpError(f"the simulation node refused the shift: {'; '.join(refused)}")
+
+    def parameters(self, node: str, names: Sequence[str]) -> dict[str, Any]:
+        """Reads parameters of a node; raises BringUpError if it does not answer."""
+        client = self.create_client(GetParameters, f"{node}/get_parameters")
+        try:
+            answer = self._answer(client, GetParameters.Request(names=list(names)))
+        finally:
+            self.destroy_client(client)
+        return dict(zip(names, map(parameter_value_to_python, answer.values), strict=True))
+
+    def _answer(self, client: Any, request: Any) -> Any:
+        self._wait_until(client.service_is_ready, f"service {client.srv_name}")
+        answer = client.call_async(request)
+        self._wait_until(answer.done, f"the answer of {client.srv_name}")
+        return answer.result()
 
     def _wait_until(self, condition: Callable[[], bool], what: str) -> None:
         deadline = time.monotonic() + self._timeout
@@ -105,11 +116,8 @@ class Director(Node):
                 raise BringUpError(f"{what} did not come within {self._timeout:g} s; see the logs of the nodes")
             self.spin()
 
-    def _on_succeeded(self, message: String) -> None:
-        self._succeeded = message.data
-
-    def _on_touched(self, message: String) -> None:
-        self._touched = message.data
+    def _on_settled(self, message: Float64) -> None:
+        self._settled = message.data
 
 
 def goal_sequence(instructions: Sequence[str], *, seed: int) -> Iterator[str]:

@@ -13,9 +13,11 @@ from ttt_ros.control.limits import JointLimitsConfig
 from ttt_ros.control.session import SessionConfig
 from ttt_ros.errors import ConfigurationError
 from ttt_ros.nodes.parameters import declare, optional_path, value
-from ttt_ros.policies.shipped import SHIPPED_POLICY
+from ttt_ros.policies.shipped import SHIPPED, SHIPPED_POLICY
 
 ADAPTATION = "adaptation."
+
+_OBJECTIVES = "adaptation.objectives"
 
 _LIMITS = ("lower", "upper", "max_velocity", "max_step")
 
@@ -31,7 +33,7 @@ class CameraParameters:
 
 def declare_parameters(node: Node) -> None:
     """Declares all parameters of the policy node."""
-    declare(node, "policy.path", "", "checkpoint (safetensors); empty: the shipped desk arm policy")
+    declare(node, "policy.path", "", f"checkpoint (safetensors), or a shipped one: {', '.join(SHIPPED)}; empty: the first")
     declare(node, "policy.factory", "", "module:function that loads the checkpoint; empty: the built-in policy's loader")
     declare(node, "policy.device", "cpu", "torch device: cpu or cuda")
     declare(node, "safeguard_node", "safeguard", "name of the safeguard node whose state is obeyed")
@@ -61,19 +63,21 @@ def declare_parameters(node: Node) -> None:
         ("blend_steps", 0, 1000, "steps over which a seam between chunks is spread"),
     ):
         declare(node, f"control.{name}", defaults[name], meaning, minimum=low, maximum=high)
+    declare(node, "control.open_loop", defaults["open_loop"], "one chunk for each instruction, played whole; then the position is held")
 
     declare(node, "adaptation.enabled", True, "adapt when the safeguard permits it", read_only=False)
     declare(node, "adaptation.journal_directory", "", "folder for a journal of each run; empty: none")
     declare(node, "adaptation.initial_weights", "", "snapshot to begin each episode with; empty: the base policy")
     declare(node, "adaptation.save_path", "fast_weights.safetensors", "where ~/adaptation/save writes")
-    for name, weight in AdaptationConfig().objectives.items():
-        declare(node, f"adaptation.objectives.{name}", weight, f"weight of the objective '{name}'", minimum=0.0, maximum=100.0)
-    shipped = AdaptationConfig()
+    defaults_of_adaptation = AdaptationConfig()
+    for name in _objectives_given(node) or tuple(defaults_of_adaptation.objectives):
+        weight = defaults_of_adaptation.objectives.get(name, 1.0)
+        declare(node, f"{_OBJECTIVES}.{name}", weight, f"weight of the objective '{name}'", minimum=0.0, maximum=100.0)
     for each in parameter_ranges():
         declare(
             node,
             f"{ADAPTATION}{each.name}",
-            getattr(shipped, each.name),
+            getattr(defaults_of_adaptation, each.name),
             each.description,
             minimum=each.minimum,
             maximum=each.maximum,
@@ -93,7 +97,7 @@ def adaptation_config(node: Node, changes: dict[str, object] | None = None) -> A
         return changes.get(name, value(node, name))
 
     values = {each.name: current(f"{ADAPTATION}{each.name}") for each in parameter_ranges()}
-    values["objectives"] = {name: current(f"adaptation.objectives.{name}") for name in AdaptationConfig().objectives}
+    values["objectives"] = {name: current(f"{_OBJECTIVES}.{name}") for name in node.get_parameters_by_prefix(_OBJECTIVES)}
     return validated(AdaptationConfig, values, source="parameters adaptation.*")
 
 
@@ -103,10 +107,15 @@ def session_config(node: Node) -> SessionConfig:
     Raises:
         ConfigurationError: a value is missing or contradicts another.
     """
-    control = ("tolerance", "max_camera_age", "max_joint_age", "max_inference_time", "request_at", "blend_steps")
+    control = ("tolerance", "max_camera_age", "max_joint_age", "max_inference_time", "request_at", "blend_steps", "open_loop")
     return SessionConfig(
         limits=_joint_limits(node), adaptation=adaptation_config(node), **{name: value(node, f"control.{name}") for name in control}
     )
+
+
+def _objectives_given(node: Node) -> tuple[str, ...]:
+    """Names of the objectives that a parameter file or the command line sets: what a policy can reconstruct is its own affair."""
+    return tuple(name.removeprefix(f"{_OBJECTIVES}.") for name in node._parameter_overrides if name.startswith(f"{_OBJECTIVES}."))
 
 
 def camera_parameters(node: Node) -> dict[str, CameraParameters]:
@@ -123,7 +132,8 @@ def camera_parameters(node: Node) -> dict[str, CameraParameters]:
 
 def policy_path(node: Node) -> Path:
     """The checkpoint to load."""
-    return optional_path(node, "policy.path") or SHIPPED_POLICY
+    path = optional_path(node, "policy.path") or SHIPPED_POLICY
+    return SHIPPED.get(str(path), path)
 
 
 def journal_path(node: Node) -> Path | None:

@@ -17,21 +17,25 @@ from ttt_ros.safeguard.ladder import Mode
 
 
 class RunObserver:
-    """Listens through a node; times are seconds of the node's clock since ``begin``, and 0 before."""
+    """Listens through a node; times are seconds of the node's clock since ``begin``, and 0 before.
+
+    Attributes:
+        chunks, windows, modes: what came so far.
+        permit: whether the safeguard permits adaptation now.
+    """
 
     def __init__(self, node: Node, *, period: float) -> None:
         """Subscribes; ``period`` is that of the control loop in seconds."""
         self.chunks: list[run_record.Chunk] = []
         self.windows: list[run_record.Window] = []
         self.modes: list[run_record.ModeChange] = []
-        self.updates_due = 0
         self._clock = node.get_clock()
         self._start: int | None = None
         self._period = period
         self._ticks = TickMonitor(period)
         self._lateness: list[float] = []
         self._last_command: float | None = None
-        self._permit = False
+        self.permit = False
         self._control: dict[str, str] = {}
         node.create_subscription(ActionChunk, "policy/action_chunk", self._on_chunk, RELIABLE)
         node.create_subscription(AdaptationStatus, "policy/adaptation_status", self._on_status, RELIABLE)
@@ -68,8 +72,6 @@ class RunObserver:
         return int(self._clock.now().nanoseconds)
 
     def _on_chunk(self, message: ActionChunk) -> None:
-        if self.chunks and self._permit and self.windows:
-            self.updates_due += 1  # this chunk ends the one before
         age = (self._now() - nanoseconds(message.header.stamp)) / NANOSECONDS
         self.chunks.append(
             run_record.Chunk(
@@ -102,7 +104,7 @@ class RunObserver:
         )
 
     def _on_state(self, message: SafeguardState) -> None:
-        self._permit = message.permit
+        self.permit = message.permit
         mode = Mode(message.mode).label
         if not self.modes or self.modes[-1].mode != mode:
             self.modes.append(run_record.ModeChange(time=self.elapsed, mode=mode, reasons=tuple(message.reasons)))

@@ -23,6 +23,8 @@ from ttt_ros.safeguard.configuration import SafeguardConfig
 from ttt_ros.safeguard.judge import Safeguard, Verdict
 from ttt_ros.safeguard.ladder import Mode
 
+_DEFAULT_RULES = "safeguard.yaml"
+
 _LEVELS = {
     Mode.ADAPTING: DiagnosticStatus.OK,
     Mode.FROZEN: DiagnosticStatus.WARN,
@@ -38,7 +40,7 @@ class SafeguardNode(LifecycleNode):
     def __init__(self, **options: Any) -> None:
         """Declares and checks the parameters; ``options`` as for ``rclpy.node.Node``."""
         super().__init__("safeguard", **options)
-        declare(self, "rules", "", "file with the rules; empty: the package's config/safeguard.yaml")
+        declare(self, "rules", _DEFAULT_RULES, "file with the rules; a name without a folder is one in the package's config folder")
         declare(self, "policy_node", "policy", "name of the policy node that is watched")
         declare(self, "cameras", ["scene", "wrist"], "names of the cameras that must not fall silent")
         declare(self, "compressed", False, "watch camera/NAME/image_raw/compressed instead of camera/NAME/image_raw")
@@ -71,8 +73,9 @@ class SafeguardNode(LifecycleNode):
         lifecycle.shut_down(self)
 
     def _configure(self) -> None:
-        default = Path(get_package_share_directory("ttt_ros"), "config", "safeguard.yaml")
-        path = optional_path(self, "rules") or default
+        path = optional_path(self, "rules") or Path(_DEFAULT_RULES)
+        if path.parent == Path():
+            path = Path(get_package_share_directory("ttt_ros"), "config", path)
         self._config = load_yaml(path, SafeguardConfig)
         self.get_logger().info(f"{len(self._config.rules)} rules from {path}")
 

@@ -12,7 +12,7 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter
 from rosgraph_msgs.msg import Clock as ClockMessage
 from sensor_msgs.msg import CameraInfo, Image, JointState
-from std_msgs.msg import String
+from std_msgs.msg import Float64, String
 from std_srvs.srv import Trigger
 from trajectory_msgs.msg import JointTrajectory
 
@@ -22,56 +22,74 @@ from ttt_ros.nodes.parameters import declare, refuse_unknown, value
 from ttt_ros.nodes.quality_of_service import CLOCK, LATCHED, RELIABLE, SENSOR
 from ttt_ros.nodes.stamps import stamp
 from ttt_ros.nodes.trajectory import TrajectoryFollower
-from ttt_ros.simulation.arm import HOME, JOINT_NAMES
+from ttt_ros.simulation.arm import HOME, JOINT_NAMES, PARKED
 from ttt_ros.simulation.engine import STEPS_PER_SECOND, Simulation
 from ttt_ros.simulation.shifts import Shifts
 from ttt_ros.simulation.tasks import parse
 
+NO_DISTANCE = -1.0
+"""What ``~/settled`` says of a goal that is about no cube."""
+
 JOINT_STATE_EVERY = 3  # physics steps: 100 Hz
-CAMERAS = ("scene", "wrist")
 IMAGE_EVERY = 10  # physics steps: 30 Hz
 _WALL_PERIOD = 0.005  # s between two looks at the wall clock
 _MAX_CATCH_UP = 30  # physics steps in one callback, so that messages are still taken while the simulation lags
 
 
 class SimulationNode(Node):
-    """Steps the physics, publishes sensors and the clock, and obeys ``joint_trajectory``."""
+    """Steps the physics, publishes sensors and the clock, obeys ``joint_trajectory``, and tells what has become of the instruction.
+
+    ``~/settled`` tells, once for each instruction, that the arm has moved and come to rest: how far the fingertip then is from the
+    middle of the cube that the instruction names, in the plane of the table, m.
+    """
 
     def __init__(self, **options: Any) -> None:
         """Declares and checks the parameters; ``options`` as for ``rclpy.node.Node``."""
         super().__init__("simulation", **options)
-        declare(self, "seed", 0, "seed of the first scene; each reset draws the next", minimum=0, maximum=2**31, read_only=False)
+        declare(
+            self,
+            "seed",
+            0,
+            "seed of the first scene; each reset and each ~/rearrange draws the next",
+            minimum=0,
+            maximum=2**31,
+            read_only=False,
+        )
         declare(self, "real_time_factor", 1.0, "simulated over wall seconds; 0: as fast as possible", minimum=0.0, maximum=100.0)
         declare(self, "image_width", 96, "width of the camera images [px]", minimum=16, maximum=1920)
         declare(self, "image_height", 96, "height of the camera images [px]", minimum=16, maximum=1080)
+        declare(self, "cameras", ["scene", "wrist"], "cameras to serve, of: scene, wrist, overhead")
+        declare(self, "parked", False, "the arm starts parked, out of the overhead camera's view, instead of above the table")
+        declare(self, "mark", True, "the mark that cubes can be pushed to lies on the table")
         for field in fields(Shifts):
             default = getattr(Shifts(), field.name)
-            plain = [float(each) for each in default] if isinstance(default, tuple) else float(default)
+            plain = list(default) if isinstance(default, tuple) else default
             declare(self, f"shift.{field.name}", plain, "hidden property of the robot or the camera; see Shifts", read_only=False)
         refuse_unknown(self)
 
         size = (int(value(self, "image_height")), int(value(self, "image_width")))
-        self._simulation = Simulation(cameras=dict.fromkeys(CAMERAS, size))
-        self._resets = 0
-        self._simulation.reset(value(self, "seed"))
-        self._simulation.set_shifts(self._shifts({}))
-        self._simulation.render(CAMERAS[0])  # without a GL library this says so, now and not in a callback
+        self._simulation = Simulation(cameras=dict.fromkeys(value(self, "cameras"), size))
         self._follower = TrajectoryFollower(JOINT_NAMES)
-        self._commanded = np.array(HOME)
+        self._scenes = 0
         self._steps = 0
         self._instruction = ""
-        self._reported = False
-        self._touched: str | None = None
+        self._reset()
+        self._simulation.set_shifts(self._shifts({}))
+        for camera in value(self, "cameras"):
+            self._simulation.render(camera)  # without a GL library this says so, now and not in a callback
 
         self._clock_publisher = self.create_publisher(ClockMessage, "/clock", CLOCK)
         self._joint_publisher = self.create_publisher(JointState, "joint_states", SENSOR)
-        self._image_publishers = {name: self.create_publisher(Image, f"camera/{name}/image_raw", SENSOR) for name in CAMERAS}
-        self._info_publishers = {name: self.create_publisher(CameraInfo, f"camera/{name}/camera_info", SENSOR) for name in CAMERAS}
+        cameras = value(self, "cameras")
+        self._image_publishers = {name: self.create_publisher(Image, f"camera/{name}/image_raw", SENSOR) for name in cameras}
+        self._info_publishers = {name: self.create_publisher(CameraInfo, f"camera/{name}/camera_info", SENSOR) for name in cameras}
         self._succeeded_publisher = self.create_publisher(String, "~/succeeded", LATCHED)
         self._touched_publisher = self.create_publisher(String, "~/touched", LATCHED)
+        self._settled_publisher = self.create_publisher(Float64, "~/settled", RELIABLE)
         self.create_subscription(JointTrajectory, "joint_trajectory", self._on_trajectory, RELIABLE)
         self.create_subscription(String, "instruction", self._on_instruction, LATCHED)
         self.create_service(Trigger, "~/reset", self._on_reset)
+        self.create_service(Trigger, "~/rearrange", self._on_rearrange)
         self.add_on_set_parameters_callback(self._on_parameters)
 
         self._factor = float(value(self, "real_time_factor"))
@@ -122,7 +140,7 @@ class SimulationNode(Node):
 
     def _publish_images(self) -> None:
         now = self._now()
-        for name in CAMERAS:
+        for name in self._image_publishers:
             pixels = self._simulation.render(name)
             height, width = pixels.shape[:2]
             image = Image(height=height, width=width, encoding="rgb8", step=3 * width)
@@ -144,6 +162,10 @@ class SimulationNode(Node):
         if self._simulation.succeeded() and not self._reported:
             self._succeeded_publisher.publish(String(data=self._instruction))
             self._reported = True
+        if self._simulation.settled() and not self._settled:
+            distance = self._simulation.distance()
+            self._settled_publisher.publish(Float64(data=NO_DISTANCE if distance is None else distance))
+            self._settled = True
 
     def _on_trajectory(self, message: JointTrajectory) -> None:
         try:
@@ -157,16 +179,30 @@ class SimulationNode(Node):
         except SimulationError as error:
             self.get_logger().error(str(error))
             return
-        self._instruction, self._reported = message.data, False
+        self._instruction, self._reported, self._settled = message.data, False, False
+
+    def _scene(self) -> int:
+        return int(value(self, "seed")) + self._scenes
+
+    def _reset(self) -> None:
+        pose = PARKED if value(self, "parked") else HOME
+        self._simulation.reset(self._scene(), pose=pose)
+        self._simulation.rearrange(self._scene(), mark=value(self, "mark"))
+        self._follower.clear()
+        self._commanded = np.array(pose)
+        self._reported = self._settled = False
+        self._touched: str | None = None
 
     def _on_reset(self, _request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
-        self._resets += 1
-        seed = value(self, "seed") + self._resets
-        self._simulation.reset(seed)
-        self._follower.clear()
-        self._commanded = np.array(HOME)
-        self._reported = False
-        response.success, response.message = True, f"scene {seed}"
+        self._scenes += 1
+        self._reset()
+        response.success, response.message = True, f"scene {self._scene()}"
+        return response
+
+    def _on_rearrange(self, _request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        self._scenes += 1
+        self._simulation.rearrange(self._scene(), mark=value(self, "mark"))
+        response.success, response.message = True, f"scene {self._scene()}"
         return response
 
     def _shifts(self, changes: dict[str, object]) -> Shifts:
