@@ -28,15 +28,17 @@ bench: build
 	$(ENVIRONMENT) ttt-ros bench --out out/bench
 
 train: build
-	$(ENVIRONMENT) ttt-ros train --config config/training.yaml --output out/training
+	$(ENVIRONMENT) ttt-ros train --output out/desk_arm
 
 build: install/$(ROS_DISTRO)/.built
 
 $(VENV)/.installed: requirements.txt tools/mend_wheels.py tools/check_prerequisites.sh
 	tools/check_prerequisites.sh $(PYTHON) $(ROS_DISTRO)
 	$(PYTHON) -m venv $(VENV)
-	sed '/# $(OTHER)$$/d' requirements.txt > $(VENV)/requirements.txt
+	sed '/# $(OTHER)$$/d; /# no-deps/d' requirements.txt > $(VENV)/requirements.txt
+	sed -n '/# no-deps/p' requirements.txt > $(VENV)/requirements-alone.txt
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check -r $(VENV)/requirements.txt
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check --no-deps -r $(VENV)/requirements-alone.txt
 	$(VENV)/bin/python tools/mend_wheels.py
 	touch $@
 
