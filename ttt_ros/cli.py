@@ -20,10 +20,10 @@ COULD_NOT_RUN = 2
 @app.command()
 def demo(
     out: Annotated[Path, typer.Option(help="Folder for report, bag and logs.")] = Path("out/demo"),
-    goals_before: Annotated[int, typer.Option(help="Goals of each arm before the robot changes.", min=1)] = 14,
-    goals_after: Annotated[int, typer.Option(help="Goals of each arm after it.", min=1)] = 28,
+    goals_before: Annotated[int, typer.Option(help="Goals of each arm before the robot changes.", min=1)] = 8,
+    goals_after: Annotated[int, typer.Option(help="Goals of each arm after it.", min=1)] = 20,
     seed: Annotated[int, typer.Option(help="Seed of layouts and goals.", min=0)] = 3,
-    real_time_factor: Annotated[float, typer.Option(help="Simulated over wall seconds; lower it on a busy machine.", min=0.05)] = 1.5,
+    real_time_factor: Annotated[float, typer.Option(help="Simulated over wall seconds; lower it on a busy machine.", min=0.05)] = 1.0,
     picture: Annotated[Path | None, typer.Option(help="File that the overview is written to as well, such as docs/demo.png.")] = None,
 ) -> None:
     """Show the loop: frozen and adapting policy in the simulation over DDS, before and after the robot changes. Needs ROS."""

@@ -12,7 +12,7 @@ from ttt_ros.evaluation import plots
 from ttt_ros.evaluation.demo_report import Limits
 from ttt_ros.evaluation.run_record import Arm, Picture, RunRecord
 
-_PICTURES_HEIGHT = 1.75  # inches
+_PICTURES_HEIGHT = 1.95  # inches
 
 
 def overview(*, runs: Sequence[RunRecord], limits: Limits, pictures: Mapping[Arm, Sequence[tuple[Picture, bytes]]]) -> bytes:

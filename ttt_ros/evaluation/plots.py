@@ -176,10 +176,12 @@ def _mark_time(axes: Axes, runs: Sequence[RunRecord]) -> None:
     end = max((run.duration for run in runs), default=0) or 1
     axes.set_xlim(0, end)
     axes.set_xlabel("time since the run began [s]")
-    # Both arms get the same shift; it is drawn once for each distinct start.
-    for start, name in sorted({(run.shift.start, run.shift.name) for run in runs if run.shift}):
-        axes.axvspan(start, end, color=mpl.rcParams["text.color"], alpha=0.06, linewidth=0)
+    # Both arms get the same shift, at nearly the same time; it is named once.
+    starts = sorted((run.shift.start, run.shift.name) for run in runs if run.shift)
+    for start, _ in starts:
         axes.axvline(start, color=mpl.rcParams["text.color"], linewidth=1)
+    for start, name in starts[:1]:
+        axes.axvspan(start, end, color=mpl.rcParams["text.color"], alpha=0.06, linewidth=0)
         axes.annotate(f"shift: {name}", (start, 1), (0, 3), xycoords=("data", "axes fraction"), textcoords="offset points")
 
 

@@ -57,10 +57,10 @@ class DemoConfig:
         shift_description: the same in words.
     """
 
-    goals_before: int = 14
-    goals_after: int = 28
+    goals_before: int = 8
+    goals_after: int = 20
     seed: int = 3
-    real_time_factor: float = 1.5
+    real_time_factor: float = 1.0
     policy: Path = SHIPPED_POLICY
     shift: tuple[tuple[str, object], ...] = (
         ("encoder_offset", [0.15, -0.13, 0.14, 0.1, 0.0, 0.0]),

@@ -31,14 +31,17 @@ _ATTEMPTS = 2
 def run_locally(work: Work, jobs: Sequence[Job], *, processes: int) -> Iterator[tuple[Job, Outcome]]:
     """Runs each job in one of ``processes`` fresh processes and gives each outcome as soon as it is there.
 
-    A process that dies, killed for memory for example, is replaced; the deployments that were under way begin again once.
+    A process that dies, killed for memory for example, is replaced; the deployments that were under way begin again once, each alone,
+    so that none is blamed for the death of another.
     """
     left = dict(enumerate(jobs))
     begun: Counter[int] = Counter()
     while left:
-        pool = ProcessPoolExecutor(processes, multiprocessing.get_context("spawn"), initializer=_prepare_process)
+        suspects = {number: job for number, job in left.items() if begun[number]}
+        batch, size = (suspects, 1) if suspects else (left, processes)
+        pool = ProcessPoolExecutor(size, multiprocessing.get_context("spawn"), initializer=_prepare_process)
         try:
-            for number, outcome in _finished(pool, work, left, begun, processes=processes):
+            for number, outcome in _finished(pool, work, batch, begun, processes=size):
                 yield left.pop(number), outcome
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
