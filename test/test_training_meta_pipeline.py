@@ -164,8 +164,10 @@ def test_the_policy_itself_can_act_in_a_recording(tmp_path):
     actor = Actor(policy=tmp_path / "policy.safetensors", adaptation=config().adaptation)
     (shard, *_) = record_deployments(dataclasses.replace(RECORDING, deployments=1), tmp_path / "own", jobs=1, actor=actor)
     assert shard.exists()
-    with pytest.raises(RecordingError, match="actor"):
-        record_deployments(dataclasses.replace(RECORDING, deployments=1), tmp_path / "own", jobs=1)
+    save_policy(small_memory_policy(seed=1), tmp_path / "other.safetensors", training={})
+    for another in (None, dataclasses.replace(actor, policy=tmp_path / "other.safetensors")):
+        with pytest.raises(RecordingError, match="actor"):
+            record_deployments(dataclasses.replace(RECORDING, deployments=1), tmp_path / "own", jobs=1, actor=another)
 
 
 def test_data_that_are_not_there_are_refused(tmp_path):

@@ -4,7 +4,6 @@ import copy
 import dataclasses
 import json
 import logging
-import math
 import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -20,6 +19,7 @@ from ttt_ros.policies.vla import VisionLanguageActionPolicy
 from ttt_ros.training.cloning import Cloner, Losses, calibrate
 from ttt_ros.training.configuration import CloningConfig
 from ttt_ros.training.demonstration_set import DemonstrationSet
+from ttt_ros.training.learning_rate import warm_cosine
 from ttt_ros.training.progress import progress_bar
 from ttt_ros.training.run_state import load_state, save_state
 
@@ -109,7 +109,7 @@ class CloningRun:
         # Drawn from the step's own generator, so that a run that goes on sees the batches that it would have seen.
         pairs = self._demonstrations.pairs(config.pairs, np.random.default_rng([self._seed, self._step]))
         for group in self._optimiser.param_groups:
-            group["lr"] = config.learning_rate * _schedule(self._step, warmup=config.warmup_steps, steps=config.steps)
+            group["lr"] = config.learning_rate * warm_cosine(self._step, warmup=config.warmup_steps, steps=config.steps)
         # On a CPU the fused attention's backward pass takes twice as long as the plain one at these sizes.
         with torch.autocast("cpu", dtype=torch.bfloat16, enabled=config.bfloat16), sdpa_kernel(SDPBackend.MATH):
             losses = self._cloner.losses(pairs)
@@ -168,13 +168,6 @@ def as_facts(config: Any) -> dict[str, Any]:
     """A configuration dataclass as plain JSON values."""
     facts: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(config)))
     return facts
-
-
-def _schedule(step: int, *, warmup: int, steps: int) -> float:
-    """Factor on the learning rate: a linear rise, then a cosine down to zero."""
-    if step < warmup:
-        return (step + 1) / warmup
-    return 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(steps - warmup, 1)))
 
 
 def _as_numbers(losses: Losses) -> dict[str, float]:

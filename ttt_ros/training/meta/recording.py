@@ -41,9 +41,10 @@ def record_deployments(config: RecordingConfig, directory: Path, *, jobs: int, a
             without it an expert acts that knows its robot only roughly. The labels are the expert's in both cases.
 
     Raises:
-        RecordingError: ``directory`` holds recordings of another configuration.
+        RecordingError: ``directory`` holds recordings of another configuration or actor.
     """
-    claim(directory / _MANIFEST, asdict(config) | {"actor": None if actor is None else asdict(actor.adaptation)})
+    facts = None if actor is None else {"policy": load_policy(actor.policy).checksum, "adaptation": asdict(actor.adaptation)}
+    claim(directory / _MANIFEST, asdict(config) | {"actor": facts})
     paths = [directory / f"shard-{index:04d}.safetensors" for index in range(config.shards)]
     missing = [index for index, path in enumerate(paths) if not path.exists()]
     # GL contexts and torch's threads do not survive a fork.

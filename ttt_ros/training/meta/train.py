@@ -2,7 +2,6 @@
 
 import copy
 import json
-import math
 import time
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -16,6 +15,7 @@ from pydantic import JsonValue
 from ttt_ros.errors import CheckpointError, ConfigurationError
 from ttt_ros.policies.checkpoint import save_policy
 from ttt_ros.policies.memory.policy import MemoryPolicy
+from ttt_ros.training.learning_rate import warm_cosine
 from ttt_ros.training.meta.configuration import MetaConfig, Order
 from ttt_ros.training.meta.metrics import Metrics
 from ttt_ros.training.meta.outer_loop import DeploymentLoss, segments
@@ -96,7 +96,7 @@ class _Run:
     def _train_step(self) -> dict[str, float]:
         outer = self._config.outer
         for group in self._optimiser.param_groups:
-            group["lr"] = outer.learning_rate * _schedule(self._step, warmup=outer.warmup, steps=outer.steps)
+            group["lr"] = outer.learning_rate * warm_cosine(self._step, warmup=outer.warmup, steps=outer.steps, final=_FINAL_RATE)
         self._optimiser.zero_grad()
         figures = self._along(self._batch(), learning=True)
         self._fabric.clip_gradients(self._loss, self._optimiser, max_norm=outer.gradient_norm, error_if_nonfinite=True)
@@ -168,13 +168,6 @@ def launched(config: MetaConfig) -> Fabric:
         ) from None
     seed_everything(config.seed, verbose=False)
     return fabric
-
-
-def _schedule(step: int, *, warmup: int, steps: int) -> float:
-    """Factor on the learning rate: a linear rise, then a cosine down to almost zero."""
-    if step < warmup:
-        return (step + 1) / warmup
-    return _FINAL_RATE + (1 - _FINAL_RATE) * 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(steps - warmup, 1)))
 
 
 def _as_json(config: MetaConfig) -> Any:

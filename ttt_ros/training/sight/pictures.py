@@ -1,7 +1,6 @@
 """Pictures of the work area with known landmarks, rendered once and kept in shards on disk."""
 
 import dataclasses
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,10 +10,10 @@ from numpy.typing import NDArray
 from safetensors.torch import load_file
 from torch import Tensor
 
-from ttt_ros.errors import RecordingError
 from ttt_ros.policies.tensor_file import write_tensors
 from ttt_ros.simulation.deployment import CAMERA, Deployment
 from ttt_ros.simulation.shifts import Shifts
+from ttt_ros.training.manifest import claim
 from ttt_ros.training.progress import progress_bar
 from ttt_ros.training.sight.configuration import PictureConfig
 from ttt_ros.training.sight.robots import RobotPerGoal
@@ -46,8 +45,7 @@ def record_pictures(config: PictureConfig, directory: Path) -> Pictures:
     Raises:
         RecordingError: ``directory`` holds pictures of another configuration.
     """
-    directory.mkdir(parents=True, exist_ok=True)
-    _claim(config, directory)
+    claim(directory / _MANIFEST, dataclasses.asdict(config))
     paths = [directory / f"shard-{index:04d}.safetensors" for index in range(config.shards)]
     missing = [index for index, path in enumerate(paths) if not path.exists()]
     with progress_bar("rendering pictures", total=len(paths), completed=len(paths) - len(missing)) as advance:
@@ -92,13 +90,3 @@ def _render(config: PictureConfig, deployment: Deployment, index: int) -> tuple[
         command = deployment.demonstration().chunk[-1] + scatter * generator.uniform(-1.0, 1.0, size=6)
         deployment.play(np.repeat(command[None], _SETTLING_STEPS, axis=0))
     return deployment.observe().images[CAMERA], deployment.landmarks()
-
-
-def _claim(config: PictureConfig, directory: Path) -> None:
-    manifest = directory / _MANIFEST
-    wanted = json.loads(json.dumps(dataclasses.asdict(config)))
-    if manifest.exists():
-        if json.loads(manifest.read_text(encoding="utf-8")) != wanted:
-            raise RecordingError(f"{directory} holds pictures of another configuration; use another directory or delete it")
-        return
-    manifest.write_text(json.dumps(wanted, indent=2) + "\n", encoding="utf-8")

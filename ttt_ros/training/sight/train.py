@@ -4,7 +4,6 @@ import copy
 import dataclasses
 import json
 import logging
-import math
 import time
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from torch import Tensor
 
 from ttt_ros.errors import CheckpointError
 from ttt_ros.policies.sight import Sight
+from ttt_ros.training.learning_rate import warm_cosine
 from ttt_ros.training.progress import progress_bar
 from ttt_ros.training.run_state import load_state, save_state
 from ttt_ros.training.sight.appearance import vary_appearance
@@ -92,7 +92,7 @@ class _Run:
         chosen = torch.randint(len(self._pictures.images), (config.batch,), generator=generator)
         images = vary_appearance(self._pictures.images[chosen], config.appearance, generator)
         for group in self._optimiser.param_groups:
-            group["lr"] = config.learning_rate * _schedule(self._step, warmup=config.warmup_steps, steps=config.steps)
+            group["lr"] = config.learning_rate * warm_cosine(self._step, warmup=config.warmup_steps, steps=config.steps)
         with torch.autocast("cpu", dtype=torch.bfloat16, enabled=config.bfloat16):
             losses = sight_losses(self._sight, images, self._pictures.points[chosen], self._pictures.seen[chosen])
         total = losses["position"] + config.heat_weight * losses["heat"] + config.confidence_weight * losses["confidence"]
@@ -133,13 +133,6 @@ class _Run:
         _log.info(line)
         with (self._output / "log.jsonl").open("a", encoding="utf-8") as file:
             file.write(line + "\n")
-
-
-def _schedule(step: int, *, warmup: int, steps: int) -> float:
-    """Factor on the learning rate: a linear rise, then a cosine down to zero."""
-    if step < warmup:
-        return (step + 1) / warmup
-    return 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(steps - warmup, 1)))
 
 
 def _as_json(config: SightTrainingConfig) -> Any:
