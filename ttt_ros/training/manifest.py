@@ -22,4 +22,6 @@ def claim(path: Path, facts: Mapping[str, Any]) -> None:
     found = json.loads(path.read_text(encoding="utf-8"))
     different = [f"{key} is {found.get(key)} there and {value} here" for key, value in wanted.items() if found.get(key) != value]
     if different:
-        raise RecordingError(f"{path.parent} holds what another configuration made: {'; '.join(different)}; use another directory or delete it")
+        raise RecordingError(
+            f"{path.parent} holds what another configuration made: {'; '.join(different)}; use another directory or delete it"
+        )
