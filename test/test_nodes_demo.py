@@ -9,7 +9,7 @@ from rich.console import Console
 pytest.importorskip("rclpy", reason="ROS 2 is not installed")
 pytest.importorskip("ttt_ros.msg", reason="the messages are not built; run `make build`")
 
-from ttt_ros.evaluation.bag_reader import BagReader
+from ttt_ros.bags.reader import BagReader
 from ttt_ros.evaluation.report import OVERVIEW
 from ttt_ros.nodes.demo import DemoConfig, run_demo
 from ttt_ros.nodes.replay import run_replay

@@ -20,8 +20,8 @@ from sensor_msgs.msg import Image, JointState
 from std_msgs.msg import String
 from ttt_ros.msg import ActionChunk, AdaptationStatus, SafeguardState
 
+from ttt_ros.bags.reader import BagReader
 from ttt_ros.errors import ConfigurationError, RecordingError
-from ttt_ros.evaluation.bag_reader import BagReader
 from ttt_ros.nodes.policy_node import PolicyNode
 from ttt_ros.nodes.quality_of_service import CLOCK, LATCHED
 from ttt_ros.nodes.recorder_node import DEEP_SENSOR, RecorderNode

@@ -56,6 +56,14 @@ def test_a_brighter_or_tinted_image_is_read_nearly_the_same() -> None:
     torch.testing.assert_close(sight(tinted), sight(images), atol=2e-2, rtol=0)
 
 
+def test_an_image_of_low_contrast_is_stretched_before_it_is_read() -> None:
+    sight = small_sight()
+    image = pictures(1, brightest=60)
+    grey = image.float().mean(dim=(1, 2), keepdim=True)
+    flat, flatter = ((grey + share * (image - grey)).round().to(torch.uint8) for share in (0.4, 0.2))
+    torch.testing.assert_close(sight(flatter), sight(flat), atol=2e-2, rtol=0)
+
+
 def test_a_black_image_gives_finite_numbers() -> None:
     assert small_sight()(torch.zeros((1, 32, 48, 3), dtype=torch.uint8)).isfinite().all()
 

@@ -14,10 +14,10 @@ from sensor_msgs.msg import CameraInfo, Image, JointState
 from std_msgs.msg import String
 from trajectory_msgs.msg import JointTrajectory
 
+from ttt_ros.bags.message_types import DEFAULT_DISTRIBUTION
+from ttt_ros.bags.offered_qos import OfferedQos
+from ttt_ros.bags.writer import BagWriter
 from ttt_ros.errors import ConfigurationError
-from ttt_ros.evaluation.bag_writer import BagWriter
-from ttt_ros.evaluation.message_types import DEFAULT_DISTRIBUTION
-from ttt_ros.evaluation.offered_qos import OfferedQos
 from ttt_ros.msg import ActionChunk, AdaptationStatus, SafeguardState
 from ttt_ros.nodes import lifecycle
 from ttt_ros.nodes.parameters import declare, optional_path, refuse_unknown, value

@@ -10,7 +10,7 @@ from rclpy.node import Node
 from rich.console import Console
 from rich.progress import Progress
 
-from ttt_ros.evaluation.bag_reader import BagReader
+from ttt_ros.bags.reader import BagReader
 from ttt_ros.msg import ActionChunk, AdaptationStatus
 from ttt_ros.nodes.bring_up import BRING_UP_TIMEOUT, BringUpError, bring_up
 from ttt_ros.nodes.processes import NodeProcess

@@ -10,8 +10,8 @@ from rosgraph_msgs.msg import Clock as ClockMessage
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, JointState
 from std_msgs.msg import String
 
+from ttt_ros.bags.reader import BagMessage, BagReader
 from ttt_ros.errors import ConfigurationError
-from ttt_ros.evaluation.bag_reader import BagMessage, BagReader
 from ttt_ros.nodes import lifecycle
 from ttt_ros.nodes.parameters import declare, optional_path, refuse_unknown, value
 from ttt_ros.nodes.quality_of_service import CLOCK, LATCHED, SENSOR

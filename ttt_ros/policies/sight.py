@@ -19,6 +19,12 @@ _CELL = 4
 _DARKEST = 8.0
 """Mean of a channel, of 255, below which darker images are no longer brightened."""
 
+_FLATTEST = 0.16
+"""Contrast (standard deviation over mean) below which images are stretched to it: the least that occurs in training."""
+
+_MOST_STRETCH = 8.0
+"""Flatter images hold little more than the rounding of their pixels."""
+
 
 @strict
 @dataclass(frozen=True, kw_only=True)
@@ -81,7 +87,7 @@ class Sight(nn.Module):
     Each point has a map of scores at a quarter of the resolution. Its position is the mean of the places under the softmax of the
     scores (soft-argmax: Levine et al., arXiv 1504.00702), which is finer than a cell of the map; its confidence is read from a second map
     at the same places. There are no norms: an image is divided by its own mean colour instead, so that brightness and tint hardly
-    matter.
+    matter, and one that is flatter than those of the training is stretched.
     """
 
     places: Tensor
@@ -142,12 +148,14 @@ class Sight(nn.Module):
 
 
 def _balanced(images: Tensor) -> Tensor:
-    """Images (n, 3, height, width), channels last, each channel in units of its own mean and centred."""
+    """Images (n, 3, height, width), channels last, each channel in units of its own mean and centred, and not too flat."""
     count, height, width, _ = images.shape
     pixels = images.float()
     per_channel = pixels.mean(dim=(1, 2)).clamp_min(_DARKEST).reciprocal()
     # Whole rows at once: a product along an axis of three is several times slower on a CPU.
     rows = pixels.reshape(count, height, width * 3).mul_(per_channel.repeat(1, width)[:, None]).sub_(1.0)
+    contrast = rows.square().mean(dim=(1, 2), keepdim=True).sqrt()
+    rows.mul_((_FLATTEST / contrast.clamp_min(_FLATTEST / _MOST_STRETCH)).clamp_min(1.0))
     return rows.view(count, height, width, 3).permute(0, 3, 1, 2)
 
 

@@ -10,9 +10,9 @@ from rosbags.interfaces import Connection
 from rosbags.rosbag2 import StoragePlugin, Writer, WriterError
 from rosbags.typesys import TypesysError
 
+from ttt_ros.bags.message_types import DEFAULT_DISTRIBUTION, message_types
+from ttt_ros.bags.offered_qos import OfferedQos
 from ttt_ros.errors import RecordingError
-from ttt_ros.evaluation.message_types import DEFAULT_DISTRIBUTION, message_types
-from ttt_ros.evaluation.offered_qos import OfferedQos
 
 
 class BagWriter:

@@ -10,8 +10,8 @@ from typing import NamedTuple
 from rosbags.interfaces import Connection, ConnectionExtRosbag2
 from rosbags.rosbag2 import Reader
 
+from ttt_ros.bags.offered_qos import OfferedQos
 from ttt_ros.errors import RecordingError
-from ttt_ros.evaluation.offered_qos import OfferedQos
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,11 +6,11 @@ from hypothesis import strategies as st
 from rosbags.rosbag2 import Reader, Writer
 from rosbags.typesys import get_types_from_msg
 
+from ttt_ros.bags.message_types import message_types
+from ttt_ros.bags.offered_qos import OfferedQos
+from ttt_ros.bags.reader import BagReader, BagTopic
+from ttt_ros.bags.writer import BagWriter
 from ttt_ros.errors import RecordingError
-from ttt_ros.evaluation.bag_reader import BagReader, BagTopic
-from ttt_ros.evaluation.bag_writer import BagWriter
-from ttt_ros.evaluation.message_types import message_types
-from ttt_ros.evaluation.offered_qos import OfferedQos
 
 MESSAGES = Path(__file__).parent.parent / "msg"
 PACKAGES = {"ttt_ros": MESSAGES}
