@@ -25,6 +25,14 @@ def small_sight(**sizes: int) -> Sight:
     return Sight(SightConfig(**(_SIZES | sizes)))
 
 
+def decided_sight() -> Sight:
+    """One whose answers depend on the image as much as those of a trained one."""
+    sight = small_sight()
+    with torch.no_grad():
+        sight.head.weight.mul_(300.0)
+    return sight
+
+
 def pictures(count: int, seed: int = 0, *, brightest: int = 120) -> Tensor:
     return torch.randint(20, brightest, (count, 32, 48, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(seed))
 
@@ -51,17 +59,16 @@ def test_an_image_that_is_a_view_of_another_is_read_like_a_copy_and_stays_as_it_
 
 
 def test_a_brighter_or_tinted_image_is_read_nearly_the_same() -> None:
-    sight, images = small_sight(), pictures(4)
+    sight, images = decided_sight(), pictures(4)
     tinted = (images.float() * torch.tensor([2.0, 1.6, 1.2])).round().to(torch.uint8)
-    torch.testing.assert_close(sight(tinted), sight(images), atol=2e-2, rtol=0)
+    torch.testing.assert_close(sight(tinted), sight(images), atol=5e-2, rtol=0)
 
 
 def test_an_image_of_low_contrast_is_stretched_before_it_is_read() -> None:
-    sight = small_sight()
-    image = pictures(1, brightest=60)
+    sight, image = decided_sight(), pictures(1, brightest=250)
     grey = image.float().mean(dim=(1, 2), keepdim=True)
-    flat, flatter = ((grey + share * (image - grey)).round().to(torch.uint8) for share in (0.4, 0.2))
-    torch.testing.assert_close(sight(flatter), sight(flat), atol=2e-2, rtol=0)
+    flat, flatter = ((grey + share * (image - grey)).round().to(torch.uint8) for share in (0.3, 0.15))
+    torch.testing.assert_close(sight(flatter), sight(flat), atol=5e-2, rtol=0)
 
 
 def test_a_black_image_gives_finite_numbers() -> None:

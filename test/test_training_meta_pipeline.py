@@ -2,6 +2,9 @@
 
 import dataclasses
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -94,6 +97,26 @@ def test_a_run_that_was_broken_off_ends_at_the_same_weights(tmp_path, monkeypatc
     assert state.exists()
     assert not (tmp_path / "broken" / "policy.safetensors").exists()
     assert trained(dataclasses.replace(settings, validate_every=1), tmp_path / "broken") == whole
+
+
+def test_two_processes_of_torchrun_train_one_policy_together(tmp_path):
+    worker = Path(__file__).with_name("torchrun_worker.py")
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", str(worker), str(tmp_path)]
+    folders = os.pathsep.join([str(worker.parent), str(worker.parent.parent)])
+    done = subprocess.run(
+        command, env={**os.environ, "PYTHONPATH": folders, "OMP_NUM_THREADS": "1"}, capture_output=True, text=True, timeout=300, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    together = {(tmp_path / f"checksum-{rank}").read_text() for rank in range(2)}
+    assert len(together) == 1
+    assert read_header(tmp_path / "run" / "policy.safetensors").training["processes"] == 2
+    assert together != {trained(config(), tmp_path / "alone")}
+
+
+def test_several_processes_do_not_record_the_same_data(tmp_path, monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(ConfigurationError, match="record with one process first"):
+        run_pipeline(composed([]), tmp_path)
 
 
 def _break_off_at(step: int):

@@ -1,5 +1,6 @@
 """A whole meta-training: sight, recordings, outer loop, recordings of the policy's own, outer loop, checkpoint."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -95,9 +96,14 @@ def run_pipeline(config: PipelineConfig, output: Path) -> Path:
     """Runs all stages that ``output`` does not hold yet and returns the path of the checkpoint.
 
     Raises:
-        CheckpointError, ConfigurationError, RecordingError: ``output`` holds another run, or something that is asked for is not there.
+        CheckpointError, ConfigurationError, RecordingError: ``output`` holds another run, something that is asked for is not there, or
+            ``torchrun`` started several processes, which train together, and there are no data yet.
     """
     torch.set_num_threads(1)
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1 and not config.data:
+        raise ConfigurationError(
+            "several processes would each record the same data; record with one process first, then give its folder as data=FOLDER/data"
+        )
     data = Path(config.data) if config.data else output / "data"
     if config.data and not data.is_dir():
         raise RecordingError(f"there is no folder {data} to take the data from; give the data folder of a finished run")

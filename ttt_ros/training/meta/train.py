@@ -2,6 +2,7 @@
 
 import copy
 import json
+import os
 import time
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -69,7 +70,7 @@ class _Run:
     def go_on(self) -> None:
         """Trains up to the configured number of steps."""
         outer = self._config.outer
-        with progress_bar("outer loop", total=outer.steps, completed=self._step) as advance:
+        with progress_bar("outer loop", total=outer.steps, completed=self._step, shown=self._fabric.is_global_zero) as advance:
             while self._step < outer.steps:
                 started = time.monotonic()
                 figures = self._train_step()
@@ -88,7 +89,13 @@ class _Run:
         """Writes the policy as a checkpoint."""
         path = self._output / _POLICY
         if self._fabric.is_global_zero:
-            own = {"config": _as_json(self._config), "steps": self._step, "seconds": round(self._seconds, 1), "torch": torch.__version__}
+            own = {
+                "config": _as_json(self._config),
+                "steps": self._step,
+                "processes": self._fabric.world_size,
+                "seconds": round(self._seconds, 1),
+                "torch": torch.__version__,
+            }
             save_policy(copy.deepcopy(self._policy).cpu(), path, training={**facts, **own})
         self._fabric.barrier()
         return path
@@ -157,9 +164,12 @@ def launched(config: MetaConfig) -> Fabric:
         ConfigurationError: the accelerator is not there.
     """
     precision: Any = config.precision  # Fabric checks it
-    strategy = "auto" if config.devices == 1 else "ddp_find_unused_parameters_true"
+    # torchrun says by these how many processes it has started here and on how many machines.
+    devices = int(os.environ.get("LOCAL_WORLD_SIZE", config.devices))
+    nodes = int(os.environ.get("WORLD_SIZE", devices)) // devices
+    strategy = "auto" if devices * nodes == 1 else "ddp_find_unused_parameters_true"
     try:
-        fabric = Fabric(accelerator=config.accelerator, devices=config.devices, precision=precision, strategy=strategy)
+        fabric = Fabric(accelerator=config.accelerator, devices=devices, num_nodes=nodes, precision=precision, strategy=strategy)
         fabric.launch()
     except (RuntimeError, ValueError) as error:
         raise ConfigurationError(
