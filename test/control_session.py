@@ -34,6 +34,8 @@ class Bench:
         initial_weights: Path | None = None,
         instruction: str = "reach",
         open_loop: bool = False,
+        shadow: bool = False,
+        threaded: bool = False,
     ) -> None:
         self.now = PERIOD
         self.chunks: list[Chunk] = []
@@ -48,12 +50,13 @@ class Bench:
                 request_at=2,
                 blend_steps=0 if open_loop else 1,
                 open_loop=open_loop,
+                shadow=shadow,
             ),
             on_chunk=self.chunks.append,
             on_report=self.reports.append,
             journal=journal,
             initial_weights=initial_weights,
-            threaded=False,
+            threaded=threaded,
         )
         self.generator = torch.Generator().manual_seed(0)
         self.session.assembler.set_instruction(instruction)

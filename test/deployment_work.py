@@ -8,8 +8,9 @@ from pathlib import Path
 import synthetic_deployments as synthetic
 
 from ttt_ros.errors import SimulationError
-from ttt_ros.evaluation.deployments.jobs import Failure, Job
+from ttt_ros.evaluation.deployments.jobs import Job
 from ttt_ros.evaluation.deployments.records import DeploymentRecord
+from ttt_ros.evaluation.workers import Failure
 
 DYING_SEED = 1000
 FAILING_SEED = 2000
@@ -26,7 +27,7 @@ def work(job: Job) -> DeploymentRecord | Failure:
     """Invents a record, except for seeds whose process dies (once each, for odd ones) or that fail."""
     seed = job.header.seed
     if seed >= FAILING_SEED:
-        return Failure(job=job, reason=str(SimulationError("it cannot be")))
+        return Failure(reason=str(SimulationError("it cannot be")))
     if seed >= DYING_SEED:
         mark = job.arm.checkpoint / f"{seed}"
         if seed % 2 == 0 or not mark.exists():

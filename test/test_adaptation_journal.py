@@ -1,6 +1,7 @@
 """A journal tells everything up to the moment at which its writer died, and notices whatever was changed since."""
 
 import json
+import math
 import resource
 import signal
 import subprocess
@@ -10,21 +11,40 @@ from pathlib import Path
 
 import pytest
 import torch
-from adapting import learner_on, shifted_window
+from adapting import learner_on, shifted_window, store_of, windows
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from small_policy import SmallPolicy
+from small_policy import SmallPolicy, observation, stream
 
 from ttt_ros.adaptation.configuration import AdaptationConfig
 from ttt_ros.adaptation.journal import Journal, read_journal
+from ttt_ros.adaptation.machine import Machine, this_machine
+from ttt_ros.adaptation.origin import Origin, Passage, content_digest
+from ttt_ros.adaptation.recorded_sample import RecordedSample
 from ttt_ros.adaptation.report import WindowReport
+from ttt_ros.adaptation.sketch import sketch
+from ttt_ros.adaptation.window import TransitionWindow
 from ttt_ros.errors import JournalError
 
-REPORT = learner_on(SmallPolicy()).adapt(shifted_window(), epoch=0)
+LEARNER = learner_on(SmallPolicy())
+WINDOW = shifted_window()
+REPORT = LEARNER.adapt(WINDOW, epoch=0)
 
 
 def begun(path: Path) -> Journal:
-    return Journal(path, configuration=AdaptationConfig(), base_checksum="base", seed=7, package_version="1.0")
+    return Journal(
+        path,
+        configuration=AdaptationConfig(),
+        base_checksum="base",
+        version=store_of(SmallPolicy()).base,
+        inference_threads=2,
+        seed=7,
+        package_version="1.0",
+    )
+
+
+def write(journal: Journal, report: WindowReport = REPORT) -> None:
+    journal.window(report, window=WINDOW, permitted=True, current=LEARNER.store.current)
 
 
 @pytest.fixture
@@ -32,7 +52,7 @@ def written(tmp_path: Path) -> Path:
     path = tmp_path / "journal"
     journal = begun(path)
     for sequence in (1, 2, 3):
-        journal.window(replace(REPORT, window_sequence=sequence))
+        write(journal, replace(REPORT, window_sequence=sequence))
     journal.close()
     return path
 
@@ -40,7 +60,7 @@ def written(tmp_path: Path) -> Path:
 def test_what_was_written_is_read_back(tmp_path: Path):
     learner = learner_on(SmallPolicy())
     journal = begun(tmp_path / "journal")
-    journal.window(learner.adapt(shifted_window(), epoch=0))
+    write(journal, learner.adapt(shifted_window(), epoch=0))
     journal.configuration(AdaptationConfig(learning_rate=0.2))
     journal.rollback(learner.store.rollback(), epoch=1)
     journal.reset(learner.store.reset(), epoch=2)
@@ -48,7 +68,10 @@ def test_what_was_written_is_read_back(tmp_path: Path):
     contents = read_journal(tmp_path / "journal")
     assert contents.start["configuration"]["objectives"] == {"features": 1.0, "proprioception": 1.0}
     assert (contents.start["base_checksum"], contents.start["seed"], contents.start["package_version"]) == ("base", 7, "1.0")
-    assert contents.start["torch_version"] == torch.__version__
+    assert (contents.start["version"], contents.start["checksum"]) == (0, learner.store.base.checksum)
+    assert contents.start["inference_threads"] == 2
+    assert Machine(**contents.start["machine"]) == this_machine(torch.device("cpu"))
+    assert contents.start["machine"]["torch"] == torch.__version__
     assert [record["kind"] for record in contents.records] == ["window", "configuration", "rollback", "reset"]
     window = contents.records[0]
     assert window["stamps"] == list(range(8))
@@ -65,7 +88,7 @@ def test_every_line_is_json(written: Path):
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
 def test_figures_that_json_lacks_survive(tmp_path: Path, value: float):
     journal = begun(tmp_path / "journal")
-    journal.window(replace(REPORT, gradient_norm=value, action_deviation=None))
+    write(journal, replace(REPORT, gradient_norm=value, action_deviation=None))
     record = read_journal(tmp_path / "journal").records[0]
     assert str(float(record["gradient_norm"])) == str(value)
     assert record["action_deviation"] is None
@@ -82,11 +105,11 @@ def test_a_killed_writer_leaves_a_readable_journal(tmp_path: Path):
     program = """
 import sys
 from pathlib import Path
-from test_adaptation_journal import REPORT, begun
+from test_adaptation_journal import begun, write
 
 journal = begun(Path(sys.argv[1]))
 while True:
-    journal.window(REPORT)
+    write(journal)
     print("written", flush=True)
 """
     writer = subprocess.Popen(
@@ -118,7 +141,7 @@ def test_a_changed_byte_is_noticed(tmp_path_factory, place: float, flip: int):
     path = tmp_path_factory.mktemp("changed") / "journal"
     journal = begun(path)
     for _ in range(2):
-        journal.window(REPORT)
+        write(journal)
     journal.close()
     raw = bytearray(path.read_bytes())
     index = int(place * (len(raw) - 2))
@@ -154,16 +177,16 @@ def test_a_missing_file_is_refused_in_words(tmp_path: Path):
 def test_a_full_disk_fails_the_journal_for_good_and_spares_what_was_written(tmp_path: Path):
     path = tmp_path / "journal"
     journal = begun(path)
-    journal.window(REPORT)
+    write(journal)
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (path.stat().st_size + 100, limits[1]))
     try:
         with pytest.raises(JournalError, match=r"only 100 of [0-9]+ bytes found room"):
-            journal.window(REPORT)
+            write(journal)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     with pytest.raises(JournalError, match="start a new run with a new journal"):
-        journal.window(REPORT)
+        write(journal)
     contents = read_journal(path)
     assert len(contents.records) == 1
     assert contents.torn
@@ -174,8 +197,66 @@ def test_a_closed_journal_takes_no_more(tmp_path: Path):
     journal.close()
     journal.close()
     with pytest.raises(JournalError, match="it was closed"):
-        journal.window(REPORT)
+        write(journal)
 
 
 def test_every_figure_of_a_report_is_in_the_journal(written: Path):
-    assert read_journal(written).records[0].keys() == {"kind", *WindowReport.__dataclass_fields__}
+    beside = {"kind", "permitted", "first", "fresh", "new", "sketch"}
+    assert read_journal(written).records[0].keys() == {*beside, *WindowReport.__dataclass_fields__}
+
+
+def test_each_transition_is_written_down_once_with_where_it_came_from(tmp_path: Path):
+    journal = begun(tmp_path / "journal")
+    seen = [replace(observation(seed=place), sources={"front": place, "joint_states": place}) for place in range(7)]
+    transitions = list(stream(SmallPolicy(), 6))
+    sliding = TransitionWindow(size=3, minimum=2)
+    for place, transition in enumerate(transitions):
+        passage = Passage(Origin.of(seen[place]), Origin.of(seen[place + 1]))
+        window = sliding.push(transition, stamp=place, passage=passage)
+        if window is not None and place != 2:  # the window of that place was dropped on the way
+            journal.window(REPORT, window=window, permitted=False, current=LEARNER.store.current)
+    records = read_journal(tmp_path / "journal").records
+    assert [record["first"] for record in records] == [0, 1, 2, 3]
+    assert [record["fresh"] for record in records] == [2, 1, 1, 1]
+    assert not any(record["permitted"] for record in records)
+    samples = [RecordedSample.from_json(each) for record in records for each in record["new"]]
+    assert [sample.number for sample in samples] == list(range(6))
+    for place, (sample, transition) in enumerate(zip(samples, transitions, strict=True)):
+        assert sample.executed.equal(transition.executed[0])
+        assert sample.steps == int(transition.steps)
+        assert sample.passage == Passage(Origin.of(seen[place]), Origin.of(seen[place + 1]))
+        assert sample.passage.after.sources["front"] == (place + 1, content_digest(seen[place + 1].images["front"]))
+        assert sample.passage.after.sources["joint_states"] == (place + 1, content_digest(seen[place + 1].joint_positions))
+
+
+def test_a_digest_tells_one_grey_level_in_one_pixel():
+    image = observation().images["front"]
+    changed = image.clone()
+    changed[3, 4, 1] += 1
+    assert content_digest(image) == content_digest(image.clone()) != content_digest(changed)
+
+
+def test_the_sketch_is_that_of_the_committed_weights_or_empty(tmp_path: Path):
+    journal = begun(tmp_path / "journal")
+    write(journal)
+    write(journal, replace(REPORT, committed=False))
+    journal.window(REPORT, window=WINDOW, permitted=True, current=LEARNER.store.base)  # taken back before it was written down
+    sketches = [tuple(record["sketch"]) for record in read_journal(tmp_path / "journal").records]
+    assert sketches == [sketch(LEARNER.store.current.weights), (), ()]
+
+
+def test_the_distance_of_sketches_is_near_that_of_the_weights():
+    learner = learner_on(SmallPolicy())
+    base = learner.store.base.weights
+    for window in windows(stream(SmallPolicy(), 20, shift=1.0)):
+        learner.adapt(window, epoch=0)
+        weights = learner.store.current.weights
+        distance = float(torch.stack([(weights[name] - base[name]).square().sum() for name in base]).sum().sqrt())
+        assert math.dist(sketch(weights), sketch(base)) == pytest.approx(distance, rel=0.6)
+
+
+@pytest.mark.parametrize("count", [1, 15, 16, 17, 100])
+def test_every_weight_is_in_one_sum_of_the_sketch(count: int):
+    for place in range(count):
+        found = sketch({"a": torch.eye(count)[place]})
+        assert [abs(each) for each in found] == [float(index == place % 16) for index in range(16)]

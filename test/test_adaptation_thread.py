@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from adapting import learner_on, shifted_window, windows
+from adapting import learner_on, shifted_window, store_of, windows
 from small_policy import SmallPolicy, stream
 
 from ttt_ros.adaptation.configuration import AdaptationConfig
@@ -129,7 +129,15 @@ def test_what_is_not_permitted_is_not_committed(start):
 
 
 def test_a_journal_that_cannot_be_written_stops_all_further_commits(start, tmp_path: Path):
-    journal = Journal(tmp_path / "journal", configuration=AdaptationConfig(), base_checksum="", seed=0, package_version="0")
+    journal = Journal(
+        tmp_path / "journal",
+        configuration=AdaptationConfig(),
+        base_checksum="",
+        version=store_of(SmallPolicy()).base,
+        inference_threads=1,
+        seed=0,
+        package_version="0",
+    )
     thread, reports = start(SmallPolicy(), journal=journal)
     thread.submit(STREAM[0], epoch=0)
     assert reports.get(timeout=TIMEOUT).committed

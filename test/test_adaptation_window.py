@@ -17,6 +17,7 @@ def test_the_window_slides_and_counts_what_is_fresh():
     assert pushed[0] is None
     assert [each.fresh for each in pushed[1:]] == [2, 1, 1, 1, 1]
     assert [each.stamps for each in pushed[1:]] == [(0, 1), (0, 1, 2), (1, 2, 3), (2, 3, 4), (3, 4, 5)]
+    assert [each.first for each in pushed[1:]] == [0, 0, 1, 2, 3]
     assert pushed[-1].transitions.executed.equal(torch.cat([each.executed for each in TRANSITIONS[3:]]))
 
 
@@ -25,7 +26,8 @@ def test_nothing_from_before_a_reset_is_in_a_window_after_it():
     window.push(TRANSITIONS[0], stamp=0)
     window.reset()
     assert window.push(TRANSITIONS[1], stamp=1) is None
-    assert window.push(TRANSITIONS[2], stamp=2).stamps == (1, 2)
+    after = window.push(TRANSITIONS[2], stamp=2)
+    assert (after.stamps, after.first) == ((1, 2), 1)
 
 
 def test_several_transitions_at_once_are_refused():

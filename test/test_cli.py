@@ -32,6 +32,6 @@ def test_what_does_not_fit_together_is_refused_before_anything_is_written(argume
     assert not (tmp_path / "unused").exists()
 
 
-@pytest.mark.parametrize("command", ["demo", "replay", "train", "evaluate-sim", "evaluate-data", "alignment", "assess", "bench"])
+@pytest.mark.parametrize("command", [command.name or command.callback.__name__ for command in app.registered_commands])
 def test_every_command_explains_itself(command):
     assert CliRunner().invoke(app, [command, "--help"]).exit_code == 0

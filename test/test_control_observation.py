@@ -67,6 +67,12 @@ def test_an_observation_holds_what_the_sensors_said() -> None:
     assert observation.instruction == "pick the cube"
 
 
+def test_an_observation_names_the_messages_that_it_was_put_together_from() -> None:
+    assembler = filled_assembler(front=NOW, wrist=NOW - 30_000_000, joints=NOW - 40_000_000)
+    add_joints(assembler, NOW)
+    assert observed(assembler).sources == {"front": NOW, "wrist": NOW - 30_000_000, "joint_states": NOW - 40_000_000}
+
+
 def test_the_newest_frame_of_each_camera_is_taken() -> None:
     assembler = filled_assembler(front=NOW - 60 * MS, wrist=NOW)
     assembler.add_image("front", NOW - 5 * MS, frame("front", value=7))

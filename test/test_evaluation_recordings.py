@@ -13,11 +13,11 @@ from test_training_on_dataset import TINY
 from ttt_ros.adaptation.configuration import AdaptationConfig
 from ttt_ros.configuration import load_yaml
 from ttt_ros.errors import ConfigurationError, InstructionError, RecordingError
+from ttt_ros.evaluation.intervals import Blocks
 from ttt_ros.evaluation.recordings import evaluation
 from ttt_ros.evaluation.recordings.configuration import RecordingsConfig
 from ttt_ros.evaluation.recordings.evaluation import choose_learning_rate, evaluate_dataset, joint_groups
 from ttt_ros.evaluation.recordings.findings import PREDICTION, Findings, table, write_findings
-from ttt_ros.evaluation.recordings.intervals import Blocks
 from ttt_ros.evaluation.recordings.stream import Arm, Recorded, streamed
 from ttt_ros.policies.checkpoint import load_policy
 from ttt_ros.policies.protocol import Policy

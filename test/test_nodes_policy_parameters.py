@@ -15,9 +15,11 @@ from robot_stand_in import RobotStandIn
 from ros_graph import Graph
 from ttt_ros.msg import AdaptationStatus
 
+from ttt_ros.control.parameter_file import load_parameter_file
 from ttt_ros.errors import ConfigurationError
 from ttt_ros.nodes.policy_node import PolicyNode
-from ttt_ros.nodes.policy_parameters import adaptation_config, policy_path
+from ttt_ros.nodes.policy_parameters import adaptation_config
+from ttt_ros.nodes.policy_parameters import policy_parameters as parameters_of
 from ttt_ros.policies.shipped import REACTIVE_POLICY, SHIPPED_POLICY
 
 pytestmark = pytest.mark.ros
@@ -112,7 +114,7 @@ def test_the_objectives_are_those_that_are_given_or_else_the_defaults(
 @pytest.mark.parametrize(("name", "path"), [("", SHIPPED_POLICY), ("desk_arm_reactive", REACTIVE_POLICY), ("mine/p.st", Path("mine/p.st"))])
 def test_a_shipped_policy_can_be_named_instead_of_its_path(graph: Graph, tiny_checkpoint: Path, name: str, path: Path) -> None:
     node = graph.start(PolicyNode, policy_parameters(tiny_checkpoint) | {"policy.path": name}).node
-    assert policy_path(node) == path
+    assert parameters_of(node).policy_path == path
 
 
 def test_a_parameter_that_does_not_exist_cannot_be_set(graph: Graph, tiny_checkpoint: Path) -> None:
@@ -133,3 +135,10 @@ def test_a_missing_parameter_is_named_at_configure(graph: Graph, tiny_checkpoint
     graph.start(PolicyNode, parameters)
     assert not graph.transition("policy", "configure")
     graph.wait_for_log("policy", "parameter 'robot.joint_names' of /policy is not set", "give it in the parameter file")
+
+
+@pytest.mark.parametrize("name", ["policy_node", "policy_node_reactive"])
+def test_the_node_and_a_reader_without_ros_take_the_same_from_a_parameter_file(graph: Graph, name: str) -> None:
+    path = Path(__file__).parent.parent / "config" / f"{name}.yaml"
+    node = graph.start(PolicyNode, {}, parameter_file=path).node
+    assert parameters_of(node) == load_parameter_file(path)

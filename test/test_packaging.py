@@ -14,7 +14,7 @@ ROOT = Path(__file__).parent.parent
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The package as pip installs it, without its dependencies, which are here already."""
     source, target = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("target")
-    for name in ("setup.py", "setup.cfg", "pyproject.toml", "README.md", "LICENSE", "ttt_ros"):
+    for name in ("setup.py", "setup.cfg", "pyproject.toml", "README.md", "LICENSE", "ttt_ros", "msg"):
         (source / name).symlink_to(ROOT / name)
     command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation", "--target", str(target), str(source)]
     subprocess.run(command, check=True, capture_output=True)
@@ -38,6 +38,7 @@ def _run(installed: Path, *arguments: str) -> "subprocess.CompletedProcess[str]"
         "training/meta/conf/method/second_order.yaml",
         "evaluation/deployments/suites/deployment.yaml",
         "evaluation/templates/report.html",
+        "evaluation/bags/schema.json",
         "cli.py",
     ],
 )
@@ -48,6 +49,12 @@ def test_the_files_that_the_code_reads_are_installed(installed: Path, file: str)
 def test_nodes_and_messages_are_left_out(installed: Path) -> None:
     assert not (installed / "ttt_ros" / "nodes").exists()
     assert not (installed / "ttt_ros" / "msg").exists()
+
+
+def test_the_message_definitions_are_found_without_ros(installed: Path) -> None:
+    result = _run(installed, "-c", "from ttt_ros.evaluation.bags.signals import definitions; print(definitions())")
+    assert result.returncode == 0, result.stderr
+    assert Path(result.stdout.strip()) == installed / "share" / "ttt_ros" / "msg"
 
 
 def test_the_layers_below_the_nodes_import_without_ros(installed: Path) -> None:

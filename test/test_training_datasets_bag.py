@@ -131,7 +131,10 @@ def test_a_bag_without_a_mapping_is_refused(tmp_path: Path) -> None:
     ("changes", "message"),
     [
         ({"commands": "/missing"}, "has no topic /missing; it has /camera/image_raw, /commands"),
-        ({"commands": "/instruction", "instruction": ""}, "is a std_msgs/msg/String, but its part needs sensor_msgs/msg/JointState or"),
+        (
+            {"commands": "/instruction", "instruction": ""},
+            "is a std_msgs/msg/String, but its part needs trajectory_msgs/msg/JointTrajectory or",
+        ),
         ({"joints": ("elbow", "wrist")}, "but not of wrist"),
         ({"instruction": ""}, "has no instruction"),
         ({"max_age": 0.005}, r"the newest message is 0\.\d+ s old, more than max_age"),

@@ -6,6 +6,12 @@ such figures are written as the strings "NaN", "Infinity" and "-Infinity", which
 
 A line is handed to the kernel in one write: it survives the death of the process, while a loss of power may take the
 last seconds. Waiting for the disk after each window would hold up the updates.
+
+Beside its report, a window's record says which transitions it held (``first`` and ``samples``, their numbers being consecutive), how
+many of them were ``fresh``, whether it was ``permitted`` to commit, and a ``sketch`` of the weights that it committed. A transition is
+written down once, in the first record of a window that holds it (``new``; see ``RecordedSample``). With that, the base and the
+recording of the sensors, all weights can be computed again: the records of windows alone decide, each with the version that it was
+begun from, so the order in which threads came to write a reset or a configuration does not matter.
 """
 
 import json
@@ -18,14 +24,16 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from ttt_ros.adaptation.configuration import AdaptationConfig
+from ttt_ros.adaptation.machine import this_machine
+from ttt_ros.adaptation.recorded_sample import samples_from
 from ttt_ros.adaptation.report import WindowReport
+from ttt_ros.adaptation.sketch import sketch
 from ttt_ros.adaptation.versions import Version
+from ttt_ros.adaptation.window import Window
 from ttt_ros.errors import JournalError
 
-FORMAT = 1
+FORMAT = 2
 _SEAL = b',"crc32":"'
 
 
@@ -35,8 +43,26 @@ class Journal:
     After a failed write it stays failed, because a line after a torn one would make the file unreadable.
     """
 
-    def __init__(self, path: Path, *, configuration: AdaptationConfig, base_checksum: str, seed: int, package_version: str) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        configuration: AdaptationConfig,
+        base_checksum: str,
+        version: Version,
+        inference_threads: int,
+        seed: int,
+        package_version: str,
+    ) -> None:
         """Creates the file and writes what a replay must start from.
+
+        Args:
+            configuration: of the first window.
+            base_checksum: ``Policy.checksum``.
+            version: in force at the start.
+            inference_threads: torch threads with which observations are encoded; windows are worked on with one.
+            seed: of the run.
+            package_version: of ttt_ros.
 
         Raises:
             JournalError: the file exists or cannot be written.
@@ -46,6 +72,7 @@ class Journal:
         self._crc = 0
         self._failure = ""
         self._closed = False
+        self._next_sample = 0
         try:
             self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o644)
         except OSError as error:
@@ -56,18 +83,43 @@ class Journal:
                 "format": FORMAT,
                 "configuration": asdict(configuration),
                 "base_checksum": base_checksum,
+                "version": version.number,
+                "checksum": version.checksum,
                 "seed": seed,
                 "package_version": package_version,
-                "torch_version": torch.__version__,
+                "inference_threads": inference_threads,
+                "machine": asdict(this_machine(next(iter(version.weights.values())).device)),
             }
         )
 
-    def window(self, report: WindowReport) -> None:
-        """Records what became of a window. Raises JournalError if it cannot be written."""
-        self._append({"kind": "window", **asdict(report)})
+    def window(self, report: WindowReport, *, window: Window, permitted: bool, current: Version) -> None:
+        """Records what became of a window; one thread calls it.
+
+        Args:
+            report: what became of it.
+            window: it.
+            permitted: whether it was permitted to commit.
+            current: the version now in force; if it is the one that the window committed, the record has its sketch.
+
+        Raises:
+            JournalError: it cannot be written.
+        """
+        new = samples_from(window, first=self._next_sample)
+        self._next_sample = max(self._next_sample, window.first + len(window.transitions))
+        self._append(
+            {
+                "kind": "window",
+                **asdict(report),
+                "permitted": permitted,
+                "first": window.first,
+                "fresh": window.fresh,
+                "new": [sample.to_json() for sample in new],
+                "sketch": sketch(current.weights) if report.committed and current.number == report.version else (),
+            }
+        )
 
     def configuration(self, config: AdaptationConfig) -> None:
-        """Records a configuration that is in force from the next window on. Raises JournalError if it cannot be written."""
+        """Records a configuration; they are numbered from 1, after that of the start, 0. Raises JournalError if it cannot be written."""
         self._append({"kind": "configuration", "configuration": asdict(config)})
 
     def reset(self, version: Version, *, epoch: int) -> None:
@@ -87,7 +139,7 @@ class Journal:
                 os.close(self._file)
 
     def _append(self, record: Mapping[str, Any]) -> None:
-        body = json.dumps(_spelled_out(record), separators=(",", ":"), allow_nan=False).encode()[:-1]
+        body = json.dumps(spelled_out(record), separators=(",", ":"), allow_nan=False).encode()[:-1]
         with self._lock:
             if not self._failure:
                 crc = zlib.crc32(body, self._crc)
@@ -102,7 +154,7 @@ class JournalContents:
     """A journal as read back.
 
     Attributes:
-        start: the first record: configuration, checksum of the base, seed, versions of package and torch.
+        start: the first record: configuration, checksum of the base, version in force, seed, and where it was computed.
         records: all others, in order; ``kind`` says what each is.
         torn: what is wrong with the last line, which was then left out; empty if nothing is.
     """
@@ -151,12 +203,12 @@ def _written(file: int, line: bytes) -> str:
     return "" if count == len(line) else f"only {count} of {len(line)} bytes found room"
 
 
-def _spelled_out(value: Any) -> Any:
-    """``value`` with numbers that JSON lacks replaced by their names."""
+def spelled_out(value: Any) -> Any:
+    """``value`` as the journal gives it back: numbers that JSON lacks by their names, and sequences as lists."""
     if isinstance(value, float) and not math.isfinite(value):
         return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
     if isinstance(value, Mapping):
-        return {key: _spelled_out(item) for key, item in value.items()}
+        return {key: spelled_out(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_spelled_out(item) for item in value]
+        return [spelled_out(item) for item in value]
     return value

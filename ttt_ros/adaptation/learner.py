@@ -24,6 +24,8 @@ from ttt_ros.policies.transition import FastWeights, Features, Transitions
 class _Figures:
     """What ``Learner.adapt`` found out about a window so far."""
 
+    configuration: int
+    begun_from: Version | None = None
     trimmed: int | None = None
     prediction_loss: float | None = None
     loss_after: float | None = None
@@ -51,7 +53,7 @@ class Learner:
         base = store.base
         _check_masters(base.weights)
         self._policy = policy
-        self._config = config
+        self._config = (0, config)
         self._store = store
         self._modules = steps.parameters_by_module(base.weights, base.drift_per_module)
         self._base_norms = steps.base_norms(base.weights, self._modules)
@@ -69,12 +71,13 @@ class Learner:
     @property
     def config(self) -> AdaptationConfig:
         """In force from the next window on; a fixed field cannot change (ConfigurationError)."""
-        return self._config
+        return self._config[1]
 
     @config.setter
     def config(self, config: AdaptationConfig) -> None:
-        check_live_change(self._config, config)
-        self._config = config
+        number, before = self._config
+        check_live_change(before, config)
+        self._config = (number + 1, config)
 
     @torch.no_grad()
     def adapt(self, window: Window, *, epoch: int, permitted: bool = True) -> WindowReport:
@@ -88,22 +91,25 @@ class Learner:
         if torch.is_inference_mode_enabled():
             raise AdaptationError("a gradient step is impossible in inference mode; call it under torch.no_grad instead")
         started = time.perf_counter()
-        figures = _Figures()
+        number, config = self._config
+        figures = _Figures(configuration=number)
         try:
-            version = self._update(window, epoch, permitted, self._config, figures)
+            version = self._update(window, epoch, permitted, config, figures)
         except checks.WindowRefusedError as refusal:
             return self._report(window, epoch, figures, reason=str(refusal), duration=time.perf_counter() - started)
         return self._report(window, epoch, figures, committed=version, duration=time.perf_counter() - started)
 
     def refuse(self, window: Window, *, epoch: int, reason: str) -> WindowReport:
         """Reports a window that was not adapted to, for a ``reason`` outside the method."""
-        return self._report(window, epoch, _Figures(), reason=reason, duration=0.0)
+        return self._report(window, epoch, _Figures(configuration=self._config[0]), reason=reason, duration=0.0)
 
     def _update(self, window: Window, epoch: int, permitted: bool, config: AdaptationConfig, figures: _Figures) -> Version:
         """The method: score, trim, gate, gradient, clip, step, pull back, project, probe, commit."""
-        checks.epoch_lasts(epoch, now=self._store.epoch)
-        self._gate.begin(epoch)
+        # Read before the check: then it is of the epoch that the check finds.
         base, current = self._store.base, self._store.current
+        checks.epoch_lasts(epoch, now=self._store.epoch)
+        figures.begun_from = current
+        self._gate.begin(epoch)
 
         with torch.enable_grad():
             shadow = steps.shadow(current.weights)
@@ -186,8 +192,11 @@ class Learner:
         return WindowReport(
             window_sequence=self._windows,
             epoch=epoch,
+            configuration=figures.configuration,
             stamps=window.stamps,
             samples=len(window.transitions),
+            version_before=figures.begun_from.number if figures.begun_from else None,
+            checksum_before=figures.begun_from.checksum if figures.begun_from else "",
             trimmed=figures.trimmed,
             prediction_loss=figures.prediction_loss,
             loss_after=figures.loss_after if committed else figures.prediction_loss,

@@ -13,8 +13,11 @@ class WindowReport:
     Attributes:
         window_sequence: number of the window among those handed to the learner, from 1.
         epoch: in which the window was begun.
+        configuration: number of the configuration that was in force, 0 for the first.
         stamps: of the window's transitions, in ns.
         samples: transitions in the window.
+        version_before: that the step was begun from; None if none was begun or it failed.
+        checksum_before: of that version's weights; empty if there is none.
         trimmed: how many of them the trim dropped.
         prediction_loss: mean error of the fresh transitions with a finite one, before the update; outliers included, because
             leaving out what was predicted badly would flatter the policy.
@@ -36,8 +39,11 @@ class WindowReport:
 
     window_sequence: int
     epoch: int
+    configuration: int
     stamps: tuple[int, ...]
     samples: int
+    version_before: int | None
+    checksum_before: str
     trimmed: int | None
     prediction_loss: float | None
     loss_after: float | None

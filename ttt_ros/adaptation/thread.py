@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from typing import NamedTuple
 
 import torch
@@ -74,7 +75,7 @@ class Adaptation(ABC):
         self._busy_since = time.monotonic()
         report = self._adapt(job)
         depth, dropped = self._queue()
-        self._deliver(replace(report, queue_depth=depth, dropped_windows=dropped))
+        self._deliver(replace(report, queue_depth=depth, dropped_windows=dropped), job)
         self._busy_since = None
 
     def _adapt(self, job: _Job) -> WindowReport:
@@ -86,9 +87,10 @@ class Adaptation(ABC):
             _logger.exception("adaptation failed on a window")
             return self._learner.refuse(job.window, epoch=job.epoch, reason=f"{type(error).__name__}: {error}")
 
-    def _deliver(self, report: WindowReport) -> None:
+    def _deliver(self, report: WindowReport, job: _Job) -> None:
         if self._journal is not None and not self._halted:
-            self._or_halt(self._journal.window, report)
+            record = partial(self._journal.window, window=job.window, permitted=job.permitted, current=self._learner.store.current)
+            self._or_halt(record, report)
         self._or_halt(self._on_report, report)
 
     def _or_halt(self, receive: OnReport, report: WindowReport) -> None:
@@ -179,7 +181,7 @@ class SynchronousAdaptation(Adaptation):
     def submit(self, window: Window, *, epoch: int, permitted: bool = True) -> None:
         """Works on a window begun in ``epoch``, unless stopped."""
         if not self._stopped:
-            with _one_torch_thread():
+            with torch_threads(1):  # as in the live thread
                 self._work_on(_Job(window, epoch, permitted))
 
     def stop(self, *, timeout: float) -> bool:
@@ -192,10 +194,10 @@ class SynchronousAdaptation(Adaptation):
 
 
 @contextmanager
-def _one_torch_thread() -> Iterator[None]:
-    """As in the live thread: another number of threads may add in another order and lead to other bits."""
+def torch_threads(count: int) -> Iterator[None]:
+    """Computes with ``count`` torch threads: another number may add in another order and lead to other bits."""
     before = torch.get_num_threads()
-    torch.set_num_threads(1)
+    torch.set_num_threads(count)
     try:
         yield
     finally:

@@ -27,7 +27,7 @@ class StreamMapping:
         joints: name in the bag by the policy's name of the joint, for those whose names differ.
 
     Raises:
-        ConfigurationError: no camera, or neither or both of ``instruction`` and ``text``.
+        ConfigurationError: no camera, neither or both of ``instruction`` and ``text``, or one topic in two places.
     """
 
     cameras: Mapping[str, str]
@@ -44,6 +44,11 @@ class StreamMapping:
             raise ConfigurationError(
                 f"streams.instruction is '{self.instruction}' and streams.text '{self.text}'; give the topic or the text, one of them"
             )
+
+        topics = [topic for topic in (*self.cameras.values(), self.joint_states, self.commands, self.instruction) if topic]
+        twice = sorted({topic for topic in topics if topics.count(topic) > 1})
+        if twice:
+            raise ConfigurationError(f"streams name {', '.join(twice)} twice; a topic is one thing")
 
     def types_by_topic(self) -> dict[str, tuple[str, ...]]:
         """The message types that each topic may have."""

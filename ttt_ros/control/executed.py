@@ -7,7 +7,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ttt_ros.control.action_meaning import from_absolute
 from ttt_ros.control.schedule import Positions
+from ttt_ros.policies.observation import Observation
+from ttt_ros.policies.specification import ActionMeaning
+from ttt_ros.policies.transition import Features, Transitions
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,6 +26,17 @@ class Executed:
     positions: Tensor
     steps: int
 
+    def transition(self, before: Observation, *, features: Features, next_features: Features, meaning: ActionMeaning) -> Transitions:
+        """The step from the observation ``before``, with ``features``, to ``next_features``, on the device of the features."""
+        actions = from_absolute(self.positions.numpy(), observed=before.joint_positions.numpy(), meaning=meaning)
+        device = next(iter(features.values())).device
+        return Transitions(
+            features=features,
+            executed=torch.from_numpy(actions.astype(np.float32))[None].to(device),
+            steps=torch.tensor([self.steps], device=device),
+            next_features=next_features,
+        )
+
 
 class ExecutedCommands:
     """Records every commanded position and cuts the record at each observation."""
@@ -34,18 +49,21 @@ class ExecutedCommands:
         """Forgets all; the next observation begins a record and ends none."""
         self._commands: deque[Positions] = deque(maxlen=self._horizon + 1)
         self._recording = False
+        self._standing: Positions | None = None
 
     def commanded(self, position: Positions) -> None:
         """Takes the position (joints,) commanded in one control tick, a held one included; held beyond the horizon it adds nothing."""
+        if not self._commands and self._standing is not None and np.array_equal(position, self._standing):
+            return
         if len(self._commands) < self._horizon or not np.array_equal(position, self._commands[-1]):
             self._commands.append(position)
 
-    def waited(self) -> None:
-        """Drops what was commanded since the observation: the robot only kept its position until the answer came."""
-        self._commands.clear()
-
-    def observed(self) -> Executed | None:
+    def observed(self, *, standing: Positions | None = None) -> Executed | None:
         """Cuts the record at an observation; call it before the command of the same tick.
+
+        Args:
+            standing: the position (joints,) that a robot at rest is told to keep at this observation. The movement begins with the first
+                other command: what is told before only keeps it waiting. None: every command counts.
 
         Returns:
             what was commanded since the observation before, or None if there was none, if nothing was commanded, or if the robot
@@ -54,6 +72,7 @@ class ExecutedCommands:
         commands, recording = list(self._commands), self._recording
         self._commands.clear()
         self._recording = True
+        self._standing = standing
         if not recording or not 1 <= len(commands) <= self._horizon:
             return None
         padded = commands + [commands[-1]] * (self._horizon - len(commands))

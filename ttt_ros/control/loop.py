@@ -1,17 +1,15 @@
 """The control loop of one robot: sensor readings in, one command a tick out, transitions to the adaptation on the side."""
 
-import time
 from collections.abc import Callable
-from concurrent.futures import Executor, Future
+from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 
 import numpy as np
-import torch
-from torch import Tensor
 
-from ttt_ros.adaptation.versions import Version, VersionStore
-from ttt_ros.control.action_meaning import from_absolute, to_absolute
-from ttt_ros.control.executed import Executed, ExecutedCommands
+from ttt_ros.adaptation.versions import VersionStore
+from ttt_ros.control.action_meaning import to_absolute
+from ttt_ros.control.executed import ExecutedCommands
+from ttt_ros.control.inference import Inference, Request, infer
 from ttt_ros.control.latency import LatencyWindow
 from ttt_ros.control.limits import JointLimits
 from ttt_ros.control.observation import Fault, ObservationAssembler
@@ -20,7 +18,7 @@ from ttt_ros.control.schedule import Chunk, ChunkSchedule, Positions, Refusal
 from ttt_ros.errors import ActionError
 from ttt_ros.policies.observation import Observation
 from ttt_ros.policies.protocol import Policy
-from ttt_ros.policies.transition import Features, Memory, Transitions
+from ttt_ros.policies.transition import Features, Transitions
 from ttt_ros.safeguard.clock import NANOSECONDS
 from ttt_ros.safeguard.ladder import Mode
 
@@ -33,7 +31,7 @@ class Command:
     """What one control tick decided.
 
     Attributes:
-        positions: joint targets for this tick, float64 (joints,), rad; None: command nothing.
+        positions: joint targets for this tick, float64 (joints,), rad; None: command nothing, as always in shadow mode.
         mode: in which it was decided.
         reasons: why the mode is no better, in words.
     """
@@ -51,26 +49,6 @@ class Outcome:
     after: Observation
     transition: Transitions
     permitted: bool
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class _Inference:
-    features: Features
-    actions: Tensor
-    duration: float
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class _Request:
-    """An inference under way; ``void`` once a reset has made its answer meaningless."""
-
-    sequence: int
-    observation: Observation
-    version: Version
-    executed: Executed | None
-    asked: int
-    answer: "Future[_Inference]"
-    void: bool = False
 
 
 class ControlLoop:
@@ -92,6 +70,7 @@ class ControlLoop:
         on_chunk: Callable[[Chunk], None],
         on_outcome: Callable[[Outcome], None],
         max_inference_time: float,
+        shadow: bool = False,
     ) -> None:
         """Wires the parts together.
 
@@ -113,11 +92,13 @@ class ControlLoop:
         self._on_chunk = on_chunk
         self._on_outcome = on_outcome
         self._max_inference_time = max_inference_time
+        self._shadow = shadow
         self._executed = ExecutedCommands(horizon=specification.horizon)
         self._ordered = Mode.BASE
-        self._request: _Request | None = None
+        self._request: Request | None = None
         self._previous: tuple[Observation, Features] | None = None
         self._last: Positions | None = None
+        self._told: Positions | None = None
         self._instruction = ""
         self._unanswered = False
         self._changed = 0  # when the instruction or a step was last new
@@ -128,6 +109,17 @@ class ControlLoop:
     def forget(self) -> None:
         """Ends the episode for the policy's memory of earlier transitions."""
         self._memory = self._policy.begin()
+
+    def told(self, positions: Positions) -> None:
+        """Takes the newest command of the controller that drives the robot in shadow mode, (joints,), rad.
+
+        Raises:
+            ActionError: it has another number of joints, or is not finite.
+        """
+        joints = len(self._specification.joint_names)
+        if positions.shape != (joints,) or not np.isfinite(positions).all():
+            raise ActionError(f"command {positions.tolist()} of the other controller must be {joints} finite positions; it is left out")
+        self._told = positions
 
     def tick(self, now: int) -> Command:
         """Decides what to command at ``now``."""
@@ -205,9 +197,8 @@ class ControlLoop:
         self._complete_transition(request, inference, order)
         return ""
 
-    def _schedule_chunk(self, request: _Request, inference: _Inference, now: int) -> None:
+    def _schedule_chunk(self, request: Request, inference: Inference, now: int) -> None:
         observed = request.observation.joint_positions.double().numpy()
-        current = observed if self._last is None else self._last
         self.latencies.add((now - request.observation.stamp) / NANOSECONDS)
         try:
             chunk = Chunk(
@@ -220,35 +211,34 @@ class ControlLoop:
                 checksum=request.version.checksum,
                 inference_time=inference.duration,
             )
-            seam = self._schedule.accept(
-                chunk, now, check=lambda positions: self._limits.check_chunk(positions, current=current, period=chunk.period)
-            )
+            seam = self._schedule.accept(chunk, now, check=lambda positions: self._check(positions, chunk, observed))
         except ActionError as error:
             self._withdraw_request()
+            # In shadow mode the robot does not wait: asked again in open loop, the policy would see it in mid motion.
+            self._unanswered = not self._shadow
             self._refusal = str(error)
             return
         self._refusal = seam.reason if isinstance(seam, Refusal) else ""
         if not isinstance(seam, Refusal):
-            if self._schedule.open_loop:
-                self._executed.waited()
             self._on_chunk(chunk)
+
+    def _check(self, positions: Positions, chunk: Chunk, observed: Positions) -> None:
+        """Refuses what would be commanded; in shadow mode the chunk itself, with its seam to where the robot stood."""
+        current = observed if self._last is None else self._last
+        if self._shadow:
+            positions = chunk.positions
+            current = positions[0] + self._schedule.seam_step * (observed - positions[0])
+        self._limits.check_chunk(positions, current=current, period=chunk.period)
 
     def _withdraw_request(self) -> None:
         self._schedule.withdraw_request()
         self._unanswered = True
 
-    def _complete_transition(self, request: _Request, inference: _Inference, order: Order) -> None:
+    def _complete_transition(self, request: Request, inference: Inference, order: Order) -> None:
         if self._previous is not None and request.executed is not None:
             before, features = self._previous
-            executed = from_absolute(
-                request.executed.positions.numpy(), observed=before.joint_positions.numpy(), meaning=self._specification.action_meaning
-            )
-            device = next(iter(features.values())).device
-            transition = Transitions(
-                features=features,
-                executed=torch.from_numpy(executed.astype(np.float32))[None].to(device),
-                steps=torch.tensor([request.executed.steps], device=device),
-                next_features=inference.features,
+            transition = request.executed.transition(
+                before, features=features, next_features=inference.features, meaning=self._specification.action_meaning
             )
             if bool(self._policy.informative(transition)):
                 self._memory = self._policy.remember(self._memory, transition)
@@ -263,13 +253,13 @@ class ControlLoop:
             self._schedule.reset(epoch=self._epoch, position=observation.joint_positions.double().numpy())
         version = self._store.base if mode == Mode.BASE else self._store.current
         self._unanswered = False
-        self._request = _Request(
+        self._request = Request(
             sequence=self._schedule.request(),
             observation=observation,
             version=version,
-            executed=self._executed.observed(),
+            executed=self._executed.observed(standing=self._in_force if self._schedule.open_loop else None),
             asked=now,
-            answer=self._executor.submit(self._infer, observation, version, self._memory),
+            answer=self._executor.submit(infer, self._policy, observation, version, self._memory),
         )
 
     def _is_due(self, observation: Observation) -> bool:
@@ -278,21 +268,19 @@ class ControlLoop:
             return self._unanswered and not self._schedule.remaining and observation.stamp > self._changed
         return self._schedule.needs_next or self._unanswered
 
-    @torch.no_grad()
-    def _infer(self, observation: Observation, version: Version, memory: Memory) -> _Inference:
-        started = time.perf_counter()
-        features = self._policy.encode(observation)
-        actions = self._policy.act(features, version.weights, memory)
-        return _Inference(features=features, actions=actions.cpu(), duration=time.perf_counter() - started)
+    @property
+    def _in_force(self) -> Positions | None:
+        """The newest command that the robot got, from whichever controller drives it."""
+        return self._told if self._shadow else self._last
 
     def _play(self, order: Order, now: int) -> Command:
         step = self._schedule.next()
-        if step is None:
-            if self._refusal:
-                return Command(positions=self._last, mode=Mode.HOLD, reasons=(self._refusal, *order.reasons))
-        else:
-            self._last = step.position
+        if step is not None:
             self._changed = now
-        if self._last is not None:
-            self._executed.commanded(self._last)
+            if not self._shadow:
+                self._last = step.position
+        if self._in_force is not None:
+            self._executed.commanded(self._in_force)
+        if step is None and self._refusal:
+            return Command(positions=self._last, mode=Mode.HOLD, reasons=(self._refusal, *order.reasons))
         return Command(positions=self._last, mode=order.mode, reasons=order.reasons)

@@ -3,9 +3,12 @@
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from ttt_ros.control.streams import StampOrder, StreamHealth
@@ -92,7 +95,7 @@ class ObservationAssembler:
         if self._in_order(name, stamp):
             self._frames[name] = _Frame(stamp=stamp, image=image)
 
-    def add_joints(self, stamp: int, names: Sequence[str], positions: Sequence[float]) -> None:
+    def add_joints(self, stamp: int, names: Sequence[str], positions: Sequence[float] | NDArray[np.float64]) -> None:
         """Takes a joint state in radians; joints are found by name in any order, and further joints are ignored.
 
         Raises:
@@ -128,6 +131,7 @@ class ObservationAssembler:
             images={name: self._frames[name].image for name in self._cameras},
             joint_positions=joints.positions,
             instruction=self._instruction,
+            sources={name: self._frames[name].stamp for name in self._cameras} | {JOINT_STATES: joints.stamp},
         )
 
     def health(self, now: int) -> tuple[StreamHealth, ...]:
@@ -184,21 +188,29 @@ class ObservationAssembler:
         if image.dtype != torch.uint8:
             raise ObservationError(f"camera '{name}': image of dtype {image.dtype}, the policy expects torch.uint8")
 
-    def _selected_positions(self, names: Sequence[str], positions: Sequence[float]) -> Tensor:
+    def _selected_positions(self, names: Sequence[str], positions: Sequence[float] | NDArray[np.float64]) -> Tensor:
         if len(names) != len(positions):
             raise ObservationError(f"{JOINT_STATES}: {len(names)} names and {len(positions)} positions; each joint needs both")
-        by_name = dict(zip(names, positions, strict=True))
-        if len(by_name) != len(names):
-            doubled = next(name for name in names if list(names).count(name) > 1)
-            raise ObservationError(f"{JOINT_STATES}: joint '{doubled}' is named twice; check for two publishers on one topic")
-        missing = [name for name in self._joint_names if name not in by_name]
-        if missing:
-            raise ObservationError(f"{JOINT_STATES}: joint '{missing[0]}' is missing; the message names {', '.join(names) or 'no joint'}")
-        selected = torch.tensor([by_name[name] for name in self._joint_names], dtype=torch.float32)
-        for name, position in zip(self._joint_names, selected.tolist(), strict=True):
-            if not abs(position) < float("inf"):
-                raise ObservationError(f"{JOINT_STATES}: position of joint '{name}' is {by_name[name]}, which is not a finite angle")
-        return selected
+        columns = _columns(tuple(names), self._joint_names)
+        with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite and is refused below
+            selected = np.asarray(positions, dtype=np.float32)[columns]
+        if not np.isfinite(selected).all():
+            worst = int(np.argmin(np.isfinite(selected)))
+            name, position = self._joint_names[worst], positions[columns[worst]]
+            raise ObservationError(f"{JOINT_STATES}: position of joint '{name}' is {position}, which is not a finite angle")
+        return torch.from_numpy(selected)
+
+
+@lru_cache(maxsize=64)
+def _columns(names: tuple[str, ...], wanted: tuple[str, ...]) -> list[int]:
+    """Where each of the ``wanted`` joints is among ``names``, which are the same in every message of a driver."""
+    if len(set(names)) < len(names):
+        doubled = next(name for name in names if names.count(name) > 1)
+        raise ObservationError(f"{JOINT_STATES}: joint '{doubled}' is named twice; check for two publishers on one topic")
+    missing = [name for name in wanted if name not in names]
+    if missing:
+        raise ObservationError(f"{JOINT_STATES}: joint '{missing[0]}' is missing; the message names {', '.join(names) or 'no joint'}")
+    return [names.index(name) for name in wanted]
 
 
 def _image_shape(camera: CameraSpecification) -> tuple[int, int, int]:

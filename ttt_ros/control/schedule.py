@@ -136,6 +136,11 @@ class ChunkSchedule:
         return self._requested is None and len(self._steps) <= self._request_at
 
     @property
+    def seam_step(self) -> float:
+        """Share of the difference between two chunks by which a seam takes the first step further."""
+        return 1.0 / (self._blend_steps + 1)
+
+    @property
     def counts(self) -> dict[str, int]:
         """How often a chunk was "accepted", or refused as "old epoch", "old sequence", "late" or "unsafe", and "underrun" ticks."""
         return dict(self._counts)

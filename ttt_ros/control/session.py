@@ -12,6 +12,7 @@ from ttt_ros.adaptation import snapshot
 from ttt_ros.adaptation.configuration import AdaptationConfig
 from ttt_ros.adaptation.journal import Journal
 from ttt_ros.adaptation.learner import Learner
+from ttt_ros.adaptation.origin import Origin, Passage
 from ttt_ros.adaptation.report import WindowReport
 from ttt_ros.adaptation.thread import Adaptation, AdaptationThread, SynchronousAdaptation
 from ttt_ros.adaptation.versions import Version, VersionStore
@@ -42,6 +43,8 @@ class SessionConfig:
         open_loop: each instruction is answered by one chunk, observed for at rest and played whole; then the position is held until the
             next instruction. For policies that decide a whole movement at once, and may not know poses on the way: only an order to hold or
             stop breaks a chunk off.
+        shadow: another controller drives the robot: chunks are computed and announced but not commanded, and what was executed is
+            what the loop is ``told``.
         max_inference_time: seconds after which an inference that has not answered leads to hold.
         seed: written to the journal; nothing in a session draws random numbers.
     """
@@ -54,6 +57,7 @@ class SessionConfig:
     request_at: int = 8
     blend_steps: int = 4
     open_loop: bool = False
+    shadow: bool = False
     max_inference_time: float = 0.5
     seed: int = 0
 
@@ -68,6 +72,7 @@ class Session:
         *,
         on_chunk: Callable[[Chunk], None],
         on_report: Callable[[WindowReport], None],
+        learns_from: Callable[[Outcome], Outcome | None] = lambda outcome: outcome,
         journal: Path | None = None,
         initial_weights: Path | None = None,
         threaded: bool = True,
@@ -77,6 +82,7 @@ class Session:
         Args:
             on_chunk: called in ``loop.tick`` with every scheduled chunk.
             on_report: called after every window, in the adaptation thread if there is one.
+            learns_from: what the adaptation gets of each transition: the same, another for a control arm, or None.
             journal: file to record the adaptation in; must not exist.
             initial_weights: snapshot of fast weights to begin with instead of the base.
             threaded: whether inference and adaptation run beside ``loop.tick``, or within it for runs that can be repeated.
@@ -87,12 +93,13 @@ class Session:
         specification = policy.specification
         self.policy = policy
         self.enabled = True
+        self._learns_from = learns_from
         self._initial_weights = initial_weights
         self.store = VersionStore(policy.base_fast_weights(), modules=policy.fast_modules(), size=config.adaptation.versions)
         self._drift_limit = config.adaptation.drift_limit
         self._commit_initial_weights()
         self.learner = Learner(policy, config.adaptation, self.store)
-        self._journal = _opened(journal, policy, config)
+        self._journal = _opened(journal, policy, config, version=self.store.current, threaded=threaded)
         self.adaptation: Adaptation
         self._executor: Executor
         if threaded:
@@ -120,15 +127,17 @@ class Session:
             on_chunk=on_chunk,
             on_outcome=self._learn_from,
             max_inference_time=config.max_inference_time,
+            shadow=config.shadow,
         )
 
     def reset(self) -> Version:
         """Ends the episode: back to the base, or to the initial weights where they were given."""
-        version = self.store.reset()
+        self.store.reset()
         self.loop.forget()
-        self._record(lambda journal: journal.reset(version, epoch=self.store.epoch))
         self._commit_initial_weights()
-        return self.store.current
+        version = self.store.current
+        self._record(lambda journal: journal.reset(version, epoch=self.store.epoch))
+        return version
 
     def rollback(self) -> Version:
         """Takes the newest version back; the one before it acts from the next chunk on."""
@@ -166,12 +175,16 @@ class Session:
     def _learn_from(self, outcome: Outcome) -> None:
         if not self.enabled or not bool(self.policy.informative(outcome.transition)):
             return
+        learnt = self._learns_from(outcome)
+        if learnt is None:
+            return
         if self._window_epoch != self.store.epoch:
             self._window.reset()
             self._window_epoch = self.store.epoch
-        window = self._window.push(outcome.transition, stamp=outcome.before.stamp)
+        passage = Passage(Origin.of(learnt.before), Origin.of(learnt.after)) if self._journal is not None else None
+        window = self._window.push(learnt.transition, stamp=learnt.before.stamp, passage=passage)
         if window is not None:
-            self.adaptation.submit(window, epoch=self._window_epoch, permitted=outcome.permitted)
+            self.adaptation.submit(window, epoch=self._window_epoch, permitted=learnt.permitted)
 
     def _commit_initial_weights(self) -> None:
         if self._initial_weights is not None:
@@ -195,9 +208,15 @@ def _use_one_torch_thread() -> None:
     torch.get_num_threads()  # takes the number over for this thread, before another thread changes what new threads get
 
 
-def _opened(path: Path | None, policy: Policy, config: SessionConfig) -> Journal | None:
+def _opened(path: Path | None, policy: Policy, config: SessionConfig, *, version: Version, threaded: bool) -> Journal | None:
     if path is None:
         return None
     return Journal(
-        path, configuration=config.adaptation, base_checksum=policy.checksum, seed=config.seed, package_version=ttt_ros.__version__
+        path,
+        configuration=config.adaptation,
+        base_checksum=policy.checksum,
+        version=version,
+        inference_threads=1 if threaded else torch.get_num_threads(),
+        seed=config.seed,
+        package_version=ttt_ros.__version__,
     )

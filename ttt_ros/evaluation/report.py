@@ -1,9 +1,6 @@
 """Writing a demonstration as report.html, which needs no other file, report.json with every figure, and the plots as PNG files."""
 
-from base64 import b64encode
 from pathlib import Path
-
-from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from ttt_ros.errors import RecordingError
 from ttt_ros.evaluation import plots
@@ -12,6 +9,7 @@ from ttt_ros.evaluation.json_file import write_json
 from ttt_ros.evaluation.overview import overview
 from ttt_ros.evaluation.run_record import Arm, Goal, Picture
 from ttt_ros.evaluation.summary import ArmSummary, Successes, Thirds
+from ttt_ros.evaluation.web_page import templates
 
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
@@ -56,20 +54,20 @@ def rendered(
     report: DemoReport, *, light: dict[str, bytes], dark: dict[str, bytes], pictures: dict[Arm, list[tuple[Picture, bytes]]]
 ) -> str:
     """The page as HTML: plots by name for light and dark screens, and camera pictures by arm, all as PNG files."""
-    environment = Environment(
-        loader=PackageLoader("ttt_ros.evaluation"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    environment.filters["inlined"] = _inlined
-    return environment.get_template("report.html").render(
-        report=report,
-        same_seed=len({run.seed for run in report.arms}) == 1,
-        shifts=list(dict.fromkeys(run.shift for run in report.arms if run.shift)),
-        summary_rows=_summary_rows(report.summary),
-        goal_rows=_goal_rows(report),
-        captions=CAPTIONS,
-        light=light,
-        dark=dark,
-        pictures=pictures,
+    return (
+        templates()
+        .get_template("report.html")
+        .render(
+            report=report,
+            same_seed=len({run.seed for run in report.arms}) == 1,
+            shifts=list(dict.fromkeys(run.shift for run in report.arms if run.shift)),
+            summary_rows=_summary_rows(report.summary),
+            goal_rows=_goal_rows(report),
+            captions=CAPTIONS,
+            light=light,
+            dark=dark,
+            pictures=pictures,
+        )
     )
 
 
@@ -133,7 +131,3 @@ def _camera_picture(picture: Picture, directory: Path) -> bytes:
     if not png.startswith(_PNG_SIGNATURE):
         raise RecordingError(f"the camera picture {path} is no PNG file; store camera pictures as PNG")
     return png
-
-
-def _inlined(png: bytes) -> str:
-    return f"data:image/png;base64,{b64encode(png).decode('ascii')}"

@@ -8,11 +8,10 @@ from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescri
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
+from ttt_ros.control.parameter_file import AUTOMATIC
 from ttt_ros.errors import ConfigurationError
 
 MAX_STRING = 4096  # characters; bounds what a parameter file or a peer can make a node store
-
-_AUTOMATIC = ("use_sim_time", "start_type_description_service", "qos_overrides.")
 
 
 def declare(
@@ -65,9 +64,9 @@ def refuse_unknown(node: Node) -> None:
         ConfigurationError: naming each unknown key and the known ones.
     """
     given: Iterable[str] = node._parameter_overrides
-    unknown = sorted(name for name in given if not node.has_parameter(name) and not name.startswith(_AUTOMATIC))
+    unknown = sorted(name for name in given if not node.has_parameter(name) and not name.startswith(AUTOMATIC))
     if unknown:
-        known = ", ".join(sorted(name for name in node._parameters if not name.startswith(_AUTOMATIC)))
+        known = ", ".join(sorted(name for name in node._parameters if not name.startswith(AUTOMATIC)))
         raise ConfigurationError(
             f"unknown parameter {', '.join(unknown)} for {node.get_fully_qualified_name()}; correct the parameter file (known: {known})"
         )

@@ -9,11 +9,11 @@ from rclpy.node import Node
 
 from ttt_ros.adaptation.report import WindowReport
 from ttt_ros.control.loop import Command
+from ttt_ros.control.node_parameters import CameraParameters
 from ttt_ros.control.session import Session
 from ttt_ros.control.streams import StreamHealth
 from ttt_ros.nodes import diagnostics
 from ttt_ros.nodes.mode_log import in_words
-from ttt_ros.nodes.policy_parameters import CameraParameters
 from ttt_ros.nodes.tick_monitor import TickMonitor
 from ttt_ros.safeguard.ladder import Mode
 
@@ -30,8 +30,9 @@ _TRANSPORT_HINT = (
 class PolicyDiagnostics:
     """Collects what the node sees and turns it into statuses once a second."""
 
-    def __init__(self, node: Node, session: Session, cameras: Mapping[str, CameraParameters]) -> None:
+    def __init__(self, node: Node, session: Session, cameras: Mapping[str, CameraParameters], *, shadow: bool) -> None:
         self._node = node
+        self._shadow = shadow
         self._session = session
         self._cameras = cameras
         self._refusals: dict[str, Counter[str]] = {}
@@ -44,9 +45,9 @@ class PolicyDiagnostics:
         """Forgets the ticks of an earlier activation."""
         self._ticks = TickMonitor(self._session.policy.specification.period)
 
-    def ticked(self) -> None:
-        """Notes a control tick."""
-        self._ticks.tick(self._node.get_clock().now().nanoseconds)
+    def ticked(self, now: int) -> None:
+        """Notes a control tick at ``now`` (nanoseconds)."""
+        self._ticks.tick(now)
 
     def commanded(self, command: Command) -> None:
         """Notes what the tick decided."""
@@ -86,7 +87,7 @@ class PolicyDiagnostics:
 
     def _control(self) -> DiagnosticStatus:
         command = self._command
-        values: dict[str, object] = {"ticks": self._ticks.met, "deadline misses": self._ticks.missed}
+        values: dict[str, object] = {"shadow": self._shadow, "ticks": self._ticks.met, "deadline misses": self._ticks.missed}
         values |= {f"chunks: {kind}": count for kind, count in sorted(self._session.schedule.counts.items())}
         latency = self._session.loop.latencies.summary()
         if latency is not None:
@@ -100,7 +101,8 @@ class PolicyDiagnostics:
             return diagnostics.status(self._node, "control", DiagnosticStatus.WARN, "no tick yet", values)
         level = DiagnosticStatus.OK if command.mode == Mode.ADAPTING else DiagnosticStatus.WARN
         level = DiagnosticStatus.ERROR if command.mode >= Mode.HOLD else level
-        return diagnostics.status(self._node, "control", level, in_words(command.mode, command.reasons), values)
+        words = in_words(command.mode, command.reasons)
+        return diagnostics.status(self._node, "control", level, f"in shadow, {words}" if self._shadow else words, values)
 
     def _adaptation(self) -> DiagnosticStatus:
         adaptation, version = self._session.adaptation, self._session.store.current

@@ -77,5 +77,18 @@ def order(message: SafeguardState) -> Order:
     )
 
 
+def state_message(order: Order, now: int) -> SafeguardState:
+    """What a safeguard that gives ``order`` at ``now`` (nanoseconds) publishes."""
+    message = SafeguardState(
+        mode=order.mode.value,
+        permit=order.permit,
+        permit_validity=order.validity,
+        trusted_version=order.trusted_version,
+        reasons=list(order.reasons),
+    )
+    message.header.stamp = stamp(now)
+    return message
+
+
 def _figure(value: float | None) -> float:
     return NOT_COMPUTED if value is None else value

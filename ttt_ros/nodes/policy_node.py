@@ -4,50 +4,43 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
+import torch
 from diagnostic_msgs.msg import DiagnosticArray
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter
-from sensor_msgs.msg import CompressedImage, Image, JointState
-from std_msgs.msg import String
+from rosgraph_msgs.msg import Clock
 from std_srvs.srv import SetBool, Trigger
 from trajectory_msgs.msg import JointTrajectory
 
 from ttt_ros.adaptation.report import WindowReport
 from ttt_ros.control.loop import Command
-from ttt_ros.control.observation import JOINT_STATES
 from ttt_ros.control.schedule import Chunk
 from ttt_ros.control.session import Session
-from ttt_ros.errors import CheckpointError, ConfigurationError, InstructionError, ObservationError, TttRosError
-from ttt_ros.msg import ActionChunk, AdaptationStatus, SafeguardState
+from ttt_ros.errors import CheckpointError, ConfigurationError, TttRosError
+from ttt_ros.msg import ActionChunk, AdaptationStatus
 from ttt_ros.nodes import diagnostics, lifecycle, policy_messages
-from ttt_ros.nodes.image_input import compressed_image_tensor, raw_image_tensor
+from ttt_ros.nodes.acknowledgement import CLOCK_TOPIC, Acknowledgement
 from ttt_ros.nodes.mode_log import log_mode
 from ttt_ros.nodes.parameters import optional_path, refuse_unknown, value
 from ttt_ros.nodes.peers import live_publishers
 from ttt_ros.nodes.policy_diagnostics import PolicyDiagnostics
-from ttt_ros.nodes.policy_parameters import (
-    ADAPTATION,
-    CameraParameters,
-    adaptation_config,
-    camera_parameters,
-    declare_parameters,
-    journal_path,
-    policy_path,
-    session_config,
-)
-from ttt_ros.nodes.quality_of_service import LATCHED, RELIABLE, SENSOR
+from ttt_ros.nodes.policy_input import PolicyInput
+from ttt_ros.nodes.policy_parameters import ADAPTATION, adaptation_config, declare_parameters, journal_path, policy_parameters
+from ttt_ros.nodes.quality_of_service import LATCHED, RELIABLE
 from ttt_ros.nodes.stamps import nanoseconds
 from ttt_ros.policies.checkpoint import check_specification
 from ttt_ros.policies.factory import create_policy
-from ttt_ros.policies.specification import CameraSpecification
 from ttt_ros.safeguard.ladder import Mode
 
 _THROTTLE = 1.0  # s between two logs of the same kind
 
 
 class PolicyNode(LifecycleNode):
-    """Callbacks store the latest message; the control timer ticks the session's loop; two threads infer and adapt."""
+    """Callbacks store the latest message; the control timer ticks the session's loop; two threads infer and adapt.
+
+    In stepped mode there is neither timer nor thread: every message on /clock is a tick, and everything taken is acknowledged.
+    """
 
     def __init__(self, **options: Any) -> None:
         """Declares and checks the parameters; ``options`` as for ``rclpy.node.Node``."""
@@ -91,55 +84,60 @@ class PolicyNode(LifecycleNode):
         lifecycle.shut_down(self)
 
     def _configure(self) -> None:
-        policy = create_policy(policy_path(self), device=value(self, "policy.device"), factory=value(self, "policy.factory"))
-        cameras = camera_parameters(self)
+        parameters = policy_parameters(self)
+        policy = create_policy(parameters.policy_path, device=parameters.policy_device, factory=parameters.policy_factory)
         check_specification(
-            policy.specification,
-            joint_names=value(self, "robot.joint_names"),
-            cameras=cameras,
-            control_rate=value(self, "control.rate"),
+            policy.specification, joint_names=parameters.joint_names, cameras=parameters.cameras, control_rate=parameters.rate
         )
+        self._shadow = parameters.session.shadow
         self._refuse_second_policy(own=0)
         self._joint_names = policy.specification.joint_names
         self._period = policy.specification.period
         self._reports: deque[WindowReport] = deque()
         self._mode: Mode | None = None
+        self._acknowledgement = self._stepped() if value(self, "control.stepped") else None
         self._session = Session(
             policy,
-            session_config(self),
+            parameters.session,
             on_chunk=self._publish_chunk,
             on_report=self._reports.append,
             journal=journal_path(self),
             initial_weights=optional_path(self, "adaptation.initial_weights"),
+            threaded=self._acknowledgement is None,
         )
         self._session.enabled = value(self, "adaptation.enabled")
-        self._diagnostics = PolicyDiagnostics(self, self._session, cameras)
+        self._diagnostics = PolicyDiagnostics(self, self._session, parameters.cameras, shadow=self._shadow)
         self._create_publishers()
-        self._create_subscriptions({camera.name: camera for camera in policy.specification.cameras}, cameras)
+        inputs = PolicyInput(
+            self,
+            self._session,
+            parameters,
+            refused=self._refuse,
+            acknowledgement=self._acknowledgement,
+        )
+        self._entities.append(inputs.close)
         self._create_services()
         self.get_logger().info(
-            f"policy {policy.checksum[:12]} with {len(self._session.store.base.weights)} fast tensors on {value(self, 'policy.device')}"
+            f"policy {policy.checksum[:12]} with {len(self._session.store.base.weights)} fast tensors on {parameters.policy_device}"
+            f"{', in shadow of ' + (parameters.commands_topic or 'what is measured') if self._shadow else ''}"
         )
+
+    def _stepped(self) -> Acknowledgement:
+        torch.set_num_threads(1)  # as the threads of a session, so that sums are the same
+        acknowledgement = Acknowledgement(self)
+        self._entities.append(acknowledgement.close)
+        return acknowledgement
 
     def _create_publishers(self) -> None:
         self._chunk_publisher = self.create_lifecycle_publisher(ActionChunk, "~/action_chunk", RELIABLE)
-        self._trajectory_publisher = self.create_lifecycle_publisher(JointTrajectory, "joint_trajectory", RELIABLE)
         self._status_publisher = self.create_lifecycle_publisher(AdaptationStatus, "~/adaptation_status", RELIABLE)
         self._diagnostics_publisher = self.create_lifecycle_publisher(DiagnosticArray, "/diagnostics", RELIABLE)
-        for publisher in (self._chunk_publisher, self._trajectory_publisher, self._status_publisher, self._diagnostics_publisher):
+        publishers = [self._chunk_publisher, self._status_publisher, self._diagnostics_publisher]
+        if not self._shadow:
+            self._trajectory_publisher = self.create_lifecycle_publisher(JointTrajectory, "joint_trajectory", RELIABLE)
+            publishers.append(self._trajectory_publisher)
+        for publisher in publishers:
             self._entities.append(lambda publisher=publisher: self.destroy_lifecycle_publisher(publisher))
-
-    def _create_subscriptions(self, expected: dict[str, CameraSpecification], cameras: dict[str, CameraParameters]) -> None:
-        def subscribe(kind: type, topic: str, callback: Callable[..., None], profile) -> None:
-            subscription = self.create_subscription(kind, topic, callback, profile)
-            self._entities.append(lambda: self.destroy_subscription(subscription))
-
-        for name, specification in expected.items():
-            kind, convert = (CompressedImage, compressed_image_tensor) if cameras[name].compressed else (Image, raw_image_tensor)
-            subscribe(kind, cameras[name].topic, self._image_callback(specification, convert), SENSOR)
-        subscribe(JointState, "joint_states", self._on_joints, SENSOR)
-        subscribe(String, "instruction", self._on_instruction, LATCHED)
-        subscribe(SafeguardState, f"{value(self, 'safeguard_node')}/state", self._on_safeguard, LATCHED)
 
     def _create_services(self) -> None:
         for kind, name, callback in (
@@ -155,9 +153,16 @@ class PolicyNode(LifecycleNode):
         self._refuse_second_policy(own=1)
         self._session.reset()
         self._diagnostics.start()
-        control = self.create_timer(self._period, self._on_tick)
         reporting = self.create_timer(diagnostics.PERIOD, self._on_diagnostics)
-        self._running = [lambda: self.destroy_timer(control), lambda: self.destroy_timer(reporting)]
+        self._running = [lambda: self.destroy_timer(reporting), self._start_ticking()]
+
+    def _start_ticking(self) -> Callable[[], object]:
+        """Returns what ends it."""
+        if self._acknowledgement is None:
+            control = self.create_timer(self._period, lambda: self._tick(self.get_clock().now().nanoseconds))
+            return lambda: self.destroy_timer(control)
+        clock = self.create_subscription(Clock, CLOCK_TOPIC, self._on_clock, LATCHED)
+        return lambda: self.destroy_subscription(clock)
 
     def _deactivate(self) -> None:
         while self._running:
@@ -174,7 +179,9 @@ class PolicyNode(LifecycleNode):
         self._session = None
 
     def _refuse_second_policy(self, *, own: int) -> None:
-        """Two policies on one arm would fight; the topic is the arm, whatever the nodes are called."""
+        """Two policies on one arm would fight; the topic is the arm, whatever the nodes are called. A shadow fights nobody."""
+        if self._shadow:
+            return
         others = live_publishers(self, "joint_trajectory", own=own)
         if others:
             raise ConfigurationError(
@@ -182,11 +189,15 @@ class PolicyNode(LifecycleNode):
                 " a namespace of its own"
             )
 
-    def _on_tick(self) -> None:
-        self._diagnostics.ticked()
+    def _on_clock(self, message: Clock) -> None:
+        self._tick(nanoseconds(message.clock))
+        self._acknowledgement.taken(CLOCK_TOPIC, message.clock)
+
+    def _tick(self, now: int) -> None:
+        self._diagnostics.ticked(now)
         if self._reconfigure:
             self._apply_parameters()
-        command = self._session.loop.tick(self.get_clock().now().nanoseconds)
+        command = self._session.loop.tick(now)
         self._announce(command)
         if command.positions is not None:
             message = policy_messages.trajectory_message(command.positions, self._joint_names, period=self._period)
@@ -203,43 +214,16 @@ class PolicyNode(LifecycleNode):
         entering_stop = command.mode == Mode.STOP
         self._mode = command.mode
         log_mode(self, command.mode, command.reasons)
-        if entering_stop:
+        if entering_stop and not self._shadow:
             # A joint_trajectory_controller answers an empty trajectory by dropping its goal.
             self._trajectory_publisher.publish(JointTrajectory(joint_names=list(self._joint_names)))
 
     def _publish_chunk(self, chunk: Chunk) -> None:
         self._chunk_publisher.publish(policy_messages.chunk_message(chunk, self._joint_names))
 
-    def _image_callback(self, camera: CameraSpecification, convert: Callable) -> Callable[[Image | CompressedImage], None]:
-        def store(message: Image | CompressedImage) -> None:
-            try:
-                self._session.assembler.add_image(camera.name, nanoseconds(message.header.stamp), convert(message, camera))
-            except ObservationError as error:
-                self._refuse(camera.name, f"camera '{camera.name}': {error}")
-
-        return store
-
-    def _on_joints(self, message: JointState) -> None:
-        try:
-            self._session.assembler.add_joints(nanoseconds(message.header.stamp), message.name, message.position)
-        except ObservationError as error:
-            self._refuse(JOINT_STATES, str(error))
-
-    def _on_instruction(self, message: String) -> None:
-        try:
-            self._session.policy.check_instruction(message.data)
-        except InstructionError as error:
-            self._session.assembler.refuse_instruction(str(error))
-            self.get_logger().error(f"instruction refused, the arm holds until the next one: {error}")
-            return
-        self._session.assembler.set_instruction(message.data)
-
     def _refuse(self, stream: str, reason: str) -> None:
         self._diagnostics.refused(stream, reason)
         self.get_logger().error(reason, throttle_duration_sec=_THROTTLE)
-
-    def _on_safeguard(self, message: SafeguardState) -> None:
-        self._session.loop.orders.receive(policy_messages.order(message), self.get_clock().now().nanoseconds)
 
     def _on_enable(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
         self._session.enabled = request.data

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from ttt_ros.bags.reader import BagReader
+from ttt_ros.control.parameter_file import load_parameter_file
 from ttt_ros.msg import ActionChunk, AdaptationStatus
 from ttt_ros.nodes.bring_up import BRING_UP_TIMEOUT, BringUpError, bring_up
 from ttt_ros.nodes.processes import NodeProcess
@@ -53,37 +54,46 @@ class _Counter(Node):
         self.chunks += 1
 
 
-def run_replay(bag: Path, *, rate: float, out: Path, console: Console) -> ReplayResult:
-    """Plays the sensor topics of ``bag`` once at ``rate`` times its speed.
+@dataclass(frozen=True, kw_only=True)
+class ReplaySetup:
+    """How a bag is played.
+
+    Attributes:
+        rate: played over recorded speed; a stepped replay is as fast as the policy.
+        stepped: the policy takes one message after the other, in the order of the offline evaluation and with its result; the safeguard
+            is not started.
+        shadow: the policy learns from the commands in the bag instead of its own; a stepped replay always does.
+        parameters: parameter file of the policy node; None: the shipped one.
+    """
+
+    rate: float = 1.0
+    stepped: bool = False
+    shadow: bool = False
+    parameters: Path | None = None
+
+
+def run_replay(bag: Path, setup: ReplaySetup, *, out: Path, console: Console) -> ReplayResult:
+    """Plays the sensor topics of ``bag`` once.
 
     Raises:
         BringUpError: a node did not come up.
+        ConfigurationError: the parameter file does not fit.
         RecordingError: the bag cannot be read.
     """
     with BagReader(bag) as reader:
         duration, start = reader.duration, reader.start
-    share = Path(get_package_share_directory("ttt_ros"), "config")
-    nodes = [
-        NodeProcess(executable=f"{name}_node", log=out / f"{name}.log", parameter_file=share / f"{name}_node.yaml")
-        for name in ("safeguard", "policy")
-    ]
-    player = NodeProcess(
-        executable="replay_node",
-        log=out / "replay.log",
-        parameters={"bag": bag.absolute(), "rate": rate, "exit_at_end": True},
-        use_sim_time=False,
-    )
+    nodes, player = _processes(bag, setup, out)
     started: list[NodeProcess] = []
     rclpy.init()
     executor = SingleThreadedExecutor()
     counter = _Counter()
     executor.add_node(counter)
     try:
-        with console.status("starting safeguard, policy"):
-            for node in nodes:
+        with console.status(f"starting {', '.join(nodes)}"):
+            for node in nodes.values():
                 node.start()
                 started.append(node)
-            for name in ("safeguard", "policy"):
+            for name in nodes:
                 bring_up(counter, executor, name, timeout=BRING_UP_TIMEOUT)
         player.start()
         started.append(player)
@@ -111,3 +121,26 @@ def run_replay(bag: Path, *, rate: float, out: Path, console: Console) -> Replay
         checksum=last.weights_checksum,
         clean=clean,
     )
+
+
+def _processes(bag: Path, setup: ReplaySetup, out: Path) -> tuple[dict[str, NodeProcess], NodeProcess]:
+    """The nodes by name, in the order in which they come up, and the player."""
+    share = Path(get_package_share_directory("ttt_ros"), "config")
+    parameters = (setup.parameters or share / "policy_node.yaml").absolute()
+    shadow = setup.shadow or setup.stepped
+    policy = NodeProcess(
+        executable="policy_node",
+        log=out / "policy.log",
+        parameter_file=parameters,
+        parameters={"control.shadow": shadow, "control.stepped": setup.stepped},
+    )
+    playing: dict[str, object] = {"bag": bag.absolute(), "exit_at_end": True}
+    if setup.stepped:
+        playing |= {"stepped": True, "parameters": parameters}
+    else:
+        playing |= {"rate": setup.rate, "commands_topic": load_parameter_file(parameters).commands_topic if shadow else ""}
+    player = NodeProcess(executable="replay_node", log=out / "replay.log", parameters=playing, use_sim_time=False)
+    if setup.stepped:
+        return {"policy": policy}, player
+    safeguard = NodeProcess(executable="safeguard_node", log=out / "safeguard.log", parameter_file=share / "safeguard_node.yaml")
+    return {"safeguard": safeguard, "policy": policy}, player

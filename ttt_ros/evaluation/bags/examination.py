@@ -26,7 +26,7 @@ class StreamFigures:
         repeated: messages with the header stamp of the one before.
         backwards: messages with an earlier header stamp than the one before.
         lag: median of the time from header stamp to the bag's clock, s; None without a header.
-        frozen: longest stretch of messages with the same content, s; for cameras alone.
+        frozen: longest stretch of images with the same content while a joint moved, s; 0 for other streams.
         unreadable: messages that could not be read.
         problem: the first reason for that; empty if there is none.
     """

@@ -50,8 +50,7 @@ class ChunkRow:
         error: mean over the chunk's steps of |commanded - predicted|, by joint; None where nothing was commanded.
         squared: mean over the steps of its square, by joint.
         by_step: mean over the joints of |commanded - predicted|, by step of the chunk.
-        held: ``error`` of holding the position of the observation instead, by joint: what any policy must beat.
-        shift: mean over steps and joints of the squared difference between this chunk and that of the base weights; 0 for the base.
+        held: ``error`` of keeping the command in force at the observation instead, by joint: what any policy must beat.
         seam: greatest difference, over the joints, between this chunk and the one before for the same instant, at the first step that both
             have; None if they share none.
         roughness: root mean square of the second difference between steps, per period squared, over steps and joints.
@@ -64,7 +63,6 @@ class ChunkRow:
     squared: tuple[Size, ...] | None
     by_step: tuple[Size, ...] | None
     held: tuple[Size, ...] | None
-    shift: Size
     seam: Size | None
     roughness: Size
     seconds: Seconds
@@ -128,6 +126,7 @@ class End:
     Attributes:
         start: of the bag.
         end: of it.
+        messages: that were read.
         ticks: control ticks.
         held: of them, those in hold because an input was missing, stale or apart, or a chunk was refused.
         refused: chunks that were refused, by kind.
@@ -139,6 +138,7 @@ class End:
 
     start: Count
     end: Count
+    messages: Count
     ticks: Count
     held: Count
     refused: dict[str, Count]

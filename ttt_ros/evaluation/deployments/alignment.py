@@ -23,9 +23,9 @@ from ttt_ros.evaluation.deployments import alignment_plot
 from ttt_ros.evaluation.deployments.alignment_record import Alignment, AlignmentOfDeployment
 from ttt_ros.evaluation.deployments.arms import Arm, Role
 from ttt_ros.evaluation.deployments.conditions import CONDITIONS
-from ttt_ros.evaluation.deployments.records import write_whole
 from ttt_ros.evaluation.deployments.runner import Adaptation, Runner
 from ttt_ros.evaluation.deployments.statistics import Bootstrap, Estimate, Sample, rank_correlation
+from ttt_ros.evaluation.whole_file import write_whole
 from ttt_ros.policies.checkpoint import load_policy
 from ttt_ros.policies.protocol import Policy
 from ttt_ros.policies.transition import FastWeights, Features, Memory, Transitions

@@ -14,6 +14,7 @@ from ttt_ros.evaluation.deployments.findings import ArmFacts, Comparison, Findin
 from ttt_ros.evaluation.deployments.long_runs import TENTHS, long_runs
 from ttt_ros.evaluation.deployments.records import DeploymentRecord
 from ttt_ros.evaluation.deployments.statistics import Bootstrap, Estimate
+from ttt_ros.evaluation.refusals import kind_of
 
 WHOLE = "whole"
 _GROUPS: Mapping[str, tuple[str, tuple[Group, ...]]] = {
@@ -113,11 +114,6 @@ def _noise_floor(collected: Collected) -> NoiseFloor | None:
 
 def _refusals(records: Sequence[DeploymentRecord]) -> Refusals:
     outcomes = [outcome for record in records for outcome in record.outcomes]
-    reasons = Counter(_kind(outcome.reason) for outcome in outcomes if outcome.reason)
+    reasons = Counter(kind_of(outcome.reason) for outcome in outcomes if outcome.reason)
     committed = sum(outcome.committed for outcome in outcomes)
     return Refusals(windows=committed + sum(reasons.values()), committed=committed, reasons=dict(reasons.most_common()))
-
-
-def _kind(reason: str) -> str:
-    """The reason without its figures, so that refusals of one kind are counted together."""
-    return " ".join(word for word in reason.split() if not any(character.isdigit() for character in word))

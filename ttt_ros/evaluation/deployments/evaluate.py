@@ -8,16 +8,19 @@ from pathlib import Path
 from rich.console import Console
 from safetensors import safe_open
 
-from ttt_ros.evaluation.deployments import jobs, workers
+from ttt_ros.evaluation import workers
+from ttt_ros.evaluation.deployments import jobs
 from ttt_ros.evaluation.deployments.analysis import analysed
 from ttt_ros.evaluation.deployments.arms import Arm
 from ttt_ros.evaluation.deployments.collected import Collected
 from ttt_ros.evaluation.deployments.findings import ArmFacts, Findings
-from ttt_ros.evaluation.deployments.jobs import Failure, Job
+from ttt_ros.evaluation.deployments.jobs import Job
 from ttt_ros.evaluation.deployments.page import main_columns, write_page
-from ttt_ros.evaluation.deployments.records import DeploymentRecord, path_of, read_matching, write_record, write_whole
+from ttt_ros.evaluation.deployments.records import DeploymentRecord, path_of, read_matching, write_record
 from ttt_ros.evaluation.deployments.suite import SuiteConfig, resolved
 from ttt_ros.evaluation.deployments.targets import percent
+from ttt_ros.evaluation.whole_file import write_whole
+from ttt_ros.evaluation.workers import Failure
 from ttt_ros.policies.checkpoint import load_policy, read_header
 from ttt_ros.training.progress import progress_bar
 

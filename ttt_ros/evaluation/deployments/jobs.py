@@ -1,6 +1,5 @@
 """The deployments that a suite consists of, and how one of them is run in whatever process it lands in."""
 
-import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -8,13 +7,14 @@ from pathlib import Path
 
 import torch
 
-from ttt_ros.errors import CheckpointError, SpecificationError, TttRosError
+from ttt_ros.errors import CheckpointError, SpecificationError
 from ttt_ros.evaluation.deployments.arms import Arm
 from ttt_ros.evaluation.deployments.conditions import CONDITIONS
 from ttt_ros.evaluation.deployments.records import DeploymentRecord, Header, header_of
 from ttt_ros.evaluation.deployments.repeated import Repeated
 from ttt_ros.evaluation.deployments.runner import Runner
 from ttt_ros.evaluation.deployments.suite import Part, SuiteConfig
+from ttt_ros.evaluation.workers import Failure, guarded
 from ttt_ros.policies.checkpoint import load_policy
 from ttt_ros.policies.memory.policy import MemoryPolicy
 from ttt_ros.policies.protocol import Policy
@@ -31,15 +31,6 @@ class Job:
 
     header: Header
     arm: Arm
-
-
-@dataclass(frozen=True, kw_only=True)
-class Failure:
-    """A deployment that could not be run: ``reason`` in one line, ``details`` for whoever looks into it."""
-
-    job: Job
-    reason: str
-    details: str = ""
 
 
 def planned(suite: SuiteConfig, arms: Sequence[Arm], checksums: Mapping[str, str]) -> list[Job]:
@@ -66,14 +57,8 @@ def _jobs(part: Part, arms: Sequence[Arm], checksums: Mapping[str, str]) -> Iter
 
 
 def run(job: Job) -> DeploymentRecord | Failure:
-    """Runs one deployment with one torch thread; whatever goes wrong is told and stops nothing else."""
-    torch.set_num_threads(1)
-    try:
-        return _run(job)
-    except TttRosError as error:
-        return Failure(job=job, reason=str(error))
-    except Exception as error:  # a policy may raise anything, and the other deployments have to go on
-        return Failure(job=job, reason=f"{type(error).__name__}: {error}", details=traceback.format_exc())
+    """Runs one deployment in whatever process it lands in."""
+    return guarded(_run, job)
 
 
 def _run(job: Job) -> DeploymentRecord:

@@ -1,19 +1,17 @@
 """Writing a suite's findings as report.html, which needs no other file, and the plots as PNG files."""
 
 import json
-from base64 import b64encode
 from collections.abc import Mapping
 from pathlib import Path
-
-from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from ttt_ros.errors import RecordingError
 from ttt_ros.evaluation.deployments import plots
 from ttt_ros.evaluation.deployments.findings import ArmFacts, Comparison, Findings
-from ttt_ros.evaluation.deployments.records import write_whole
 from ttt_ros.evaluation.deployments.statistics import DRAWS, FEWEST_SEEDS, Estimate
 from ttt_ros.evaluation.deployments.targets import points
 from ttt_ros.evaluation.plots import DARK, LIGHT
+from ttt_ros.evaluation.web_page import templates
+from ttt_ros.evaluation.whole_file import write_whole
 
 _KIBIBYTE = 1024
 
@@ -46,10 +44,8 @@ def write_page(findings: Findings, directory: Path) -> None:
 
 def rendered(findings: Findings, *, light: dict[str, bytes], dark: dict[str, bytes]) -> str:
     """The page as HTML, with plots by name for light and dark screens."""
-    environment = Environment(
-        loader=PackageLoader("ttt_ros.evaluation"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    environment.filters.update(inlined=_inlined, deployments=_deployments)
+    environment = templates()
+    environment.filters["deployments"] = _deployments
     return environment.get_template("deployments.html").render(
         findings=findings,
         held=sum(verdict.holds is True for verdict in findings.verdicts),
@@ -102,7 +98,3 @@ def _deployments(success: Mapping[str, Estimate]) -> str:
     """How many deployments the arms' figures rest on: one number, or the least and the most."""
     counts = sorted({estimate.deployments for estimate in success.values()})
     return str(counts[0]) if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
-
-
-def _inlined(png: bytes) -> str:
-    return f"data:image/png;base64,{b64encode(png).decode('ascii')}"

@@ -18,6 +18,7 @@ from ttt_ros.adaptation.configuration import AdaptationConfig
 from ttt_ros.errors import ConfigurationError, RecordingError
 from ttt_ros.evaluation.deployments.arms import Arm, Control
 from ttt_ros.evaluation.run_record import Count, Seconds
+from ttt_ros.evaluation.whole_file import write_whole
 
 SCHEMA = 1
 """Version of the layout of the files; raised when a field is added, removed or changes its meaning."""
@@ -165,21 +166,6 @@ def read_matching(path: Path, header: Header) -> DeploymentRecord | None:
     except RecordingError:
         return None
     return record if record.header == header else None
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Writes a text file aside and renames it.
-
-    Raises:
-        RecordingError: it cannot be written.
-    """
-    unfinished = path.with_name(f"{path.name}.unfinished")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        unfinished.write_text(text, encoding="utf-8")
-        unfinished.replace(path)
-    except OSError as error:
-        raise RecordingError(f"cannot write {path}: {error.strerror}; check the folder and the space left on the disk") from None
 
 
 def _lines(path: Path) -> list[dict[str, Any]]:

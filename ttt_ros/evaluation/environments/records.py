@@ -12,8 +12,8 @@ from pydantic import Field
 
 from ttt_ros import configuration
 from ttt_ros.errors import ConfigurationError, RecordingError
-from ttt_ros.evaluation.deployments.records import write_whole
 from ttt_ros.evaluation.run_record import Count
+from ttt_ros.evaluation.whole_file import write_whole
 
 SCHEMA = 1
 """Version of the layout of the files; raised when a field is added, removed or changes its meaning."""

@@ -10,11 +10,11 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from ttt_ros.errors import RecordingError
-from ttt_ros.evaluation.deployments.records import write_whole
 from ttt_ros.evaluation.deployments.statistics import Estimate
 from ttt_ros.evaluation.environments.findings import Figures, Findings
 from ttt_ros.evaluation.environments.statistics import Successes
 from ttt_ros.evaluation.plots import LIGHT, png, style
+from ttt_ros.evaluation.whole_file import write_whole
 
 _WIDTH = 9.0  # inches, as the other plots
 # Okabe and Ito's colours, which people with any kind of colour vision tell apart.

@@ -10,9 +10,9 @@ import torch
 from numpy.typing import NDArray
 
 from ttt_ros.errors import ConfigurationError
+from ttt_ros.evaluation.intervals import Blocks
 from ttt_ros.evaluation.recordings.configuration import RecordingsConfig
 from ttt_ros.evaluation.recordings.findings import PREDICTION, Condition, Figure, Findings, table, write_findings
-from ttt_ros.evaluation.recordings.intervals import Blocks
 from ttt_ros.evaluation.recordings.plot import plotted
 from ttt_ros.evaluation.recordings.results import Result, load_result, mean_result, save_result
 from ttt_ros.evaluation.recordings.stream import Arm, Recorded, no_change, streamed

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from ttt_ros.configuration import strict
 from ttt_ros.errors import RecordingError
+from ttt_ros.evaluation.intervals import Estimate
 from ttt_ros.evaluation.recordings.configuration import RecordingsConfig
-from ttt_ros.evaluation.recordings.intervals import Estimate
 
 SCHEMA = 1
 """Version of the layout of the file; raised when a field is added, removed or changes its meaning."""

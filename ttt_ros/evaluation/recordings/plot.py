@@ -5,9 +5,9 @@ from io import BytesIO
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Picture
 
+from ttt_ros.evaluation.intervals import Estimate
 from ttt_ros.evaluation.plots import ARM_COLOURS
 from ttt_ros.evaluation.recordings.findings import Condition, Findings
-from ttt_ros.evaluation.recordings.intervals import Estimate
 
 _PANEL_WIDTH, _ROW_HEIGHT, _HEADER = 3.4, 0.26, 1.1  # inches
 _DPI = 160

@@ -1,7 +1,6 @@
 """Reading rosbag2 recordings as demonstrations, without ROS."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
@@ -11,22 +10,18 @@ from typing import Annotated, Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
-from rosbags.interfaces import Connection
-from rosbags.rosbag2 import Reader
-from rosbags.typesys import Stores, get_typestore
 
+from ttt_ros.bags.content import deserialized, image_rgb, joint_positions
+from ttt_ros.bags.mapping import COMMAND_TYPES, IMAGE_TYPES, JOINT_TYPES, TEXT_TYPES
+from ttt_ros.bags.reader import BagMessage, BagReader
 from ttt_ros.configuration import strict
-from ttt_ros.control.images import RawImage, decode_compressed, opencv_rgb
 from ttt_ros.errors import ObservationError, RecordingError
 from ttt_ros.training.datasets.episode import Episode, Layout, Pixels, check_index
 
-_TYPES = get_typestore(Stores.ROS2_KILTED)
 _NANOSECONDS = 1_000_000_000
 
-_STATE_TYPES = ("sensor_msgs/msg/JointState",)
-_ACTION_TYPES = ("sensor_msgs/msg/JointState", "trajectory_msgs/msg/JointTrajectory", "std_msgs/msg/Float64MultiArray")
-_IMAGE_TYPES = ("sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage")
-_TEXT_TYPES = ("std_msgs/msg/String",)
+_ROUNDING = 1_000
+"""Nanoseconds by which a message may come after the row that it belongs to: both stamps are rounded, each from its own beginning."""
 
 _Stamped: TypeAlias = tuple[NDArray[np.int64], list[Any]]
 """When messages were received, in ns, and what was taken from them."""
@@ -60,7 +55,7 @@ class BagMapping:
 
 
 class BagSource:
-    """The episodes of one rosbag2 (a folder or a single .mcap file) or of a folder of them, in the order of their names."""
+    """The episodes of one rosbag2 (a folder or a single .mcap or .db3 file) or of a folder of them, in the order of their names."""
 
     def __init__(self, path: Path, mapping: BagMapping) -> None:
         """Reads the joint states, commands and instructions of each bag; the images are read when they are iterated.
@@ -69,7 +64,7 @@ class BagSource:
             RecordingError: there is no bag, a bag is damaged or lacks a topic, or an image cannot be decoded.
         """
         bags = sorted(folder.parent for folder in path.glob("*/metadata.yaml"))
-        is_bag = path.suffix == ".mcap" or (path / "metadata.yaml").exists()
+        is_bag = path.suffix in (".mcap", ".db3") or (path / "metadata.yaml").exists()
         self._mapping = mapping
         self._stretches = [stretch for bag in ([path] if is_bag else bags) for stretch in _stretches(bag, mapping)]
         self._path = path
@@ -99,8 +94,9 @@ class BagSource:
         name = f"episode {index} of {self._path}"
         numbers = (stretch.states, stretch.actions)
         start = max(stretch.start, *(stamps[0] for stamps, _ in numbers), *(stamps[0] for stamps in stretch.images.values()))
-        rows = np.arange(start, stretch.end + 1, round(_NANOSECONDS / mapping.rate), dtype=np.int64)
-        states, actions = (_sampled(samples, rows, mapping, name) for samples in numbers)
+        rows = row_stamps(start, stretch.end, rate=mapping.rate)
+        instants = rows + _ROUNDING
+        states, actions = (_sampled(samples, instants, mapping, name) for samples in numbers)
         return Episode(
             name=name,
             stamps=rows,
@@ -108,10 +104,17 @@ class BagSource:
             actions=actions,
             instruction=stretch.instruction,
             cameras={
-                camera: BagImages(bag=stretch.bag, topic=topic, rows=rows[_newest(stretch.images[topic], rows, mapping, name) >= 0])
+                camera: BagImages(bag=stretch.bag, topic=topic, rows=instants[_newest(stretch.images[topic], instants, mapping, name) >= 0])
                 for camera, topic in mapping.cameras.items()
             },
         )
+
+
+def row_stamps(start: int, end: int, *, rate: float) -> NDArray[np.int64]:
+    """Stamps of rows from ``start`` to ``end``, ns, each rounded by itself, so that they do not drift from the rate."""
+    count = int((end - start + 0.5) * rate / _NANOSECONDS) + 1
+    stamps = start + np.round(np.arange(count) * _NANOSECONDS / rate).astype(np.int64)
+    return stamps[stamps <= end]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -142,11 +145,11 @@ class BagImages:
             RecordingError: an image cannot be decoded.
         """
         if self.rows is None:
-            yield from (self._pixels(message) for _, _, message in _messages(self.bag, {self.topic: _IMAGE_TYPES}))
+            yield from (self._pixels(message) for message in _messages(self.bag, {self.topic: IMAGE_TYPES}))
             return
         row, newest = 0, None
-        for _, stamp, message in _messages(self.bag, {self.topic: _IMAGE_TYPES}):
-            while row < len(self.rows) and newest is not None and self.rows[row] < stamp:
+        for message in _messages(self.bag, {self.topic: IMAGE_TYPES}):
+            while row < len(self.rows) and newest is not None and self.rows[row] < message.stamp:
                 yield self._pixels(newest)
                 row += 1
             if row == len(self.rows):
@@ -156,28 +159,25 @@ class BagImages:
             last = self._pixels(newest)
             yield from (last for _ in self.rows[row:])
 
-    def _pixels(self, message: Any) -> Pixels:
+    def _pixels(self, message: BagMessage) -> Pixels:
         try:
-            if hasattr(message, "format"):
-                return decode_compressed(message.data.tobytes(), message.format)
-            raw = RawImage(
-                encoding=message.encoding, height=message.height, width=message.width, step=message.step, data=message.data.tobytes()
-            )
-            return opencv_rgb(raw)
+            return image_rgb(deserialized(message))
         except ObservationError as error:
             raise RecordingError(f"{self.topic} of {self.bag}: {error}") from None
 
 
 def _stretches(bag: Path, mapping: BagMapping) -> list[_Stretch]:
-    wanted = {mapping.joint_states: _STATE_TYPES, mapping.commands: _ACTION_TYPES} | dict.fromkeys(mapping.cameras.values(), _IMAGE_TYPES)
+    wanted = {mapping.joint_states: JOINT_TYPES, mapping.commands: COMMAND_TYPES} | dict.fromkeys(mapping.cameras.values(), IMAGE_TYPES)
     if mapping.instruction:
-        wanted[mapping.instruction] = _TEXT_TYPES
+        wanted[mapping.instruction] = TEXT_TYPES
     taken: dict[str, tuple[list[int], list[Any]]] = {topic: ([], []) for topic in wanted}
-    for topic, stamp, message in _messages(bag, wanted):
-        stamps, values = taken[topic]
-        stamps.append(stamp)
-        if topic not in mapping.cameras.values():
-            values.append(message.data if topic == mapping.instruction else _positions(message, mapping.joints, f"{topic} of {bag}"))
+    for message in _messages(bag, wanted):
+        stamps, values = taken[message.topic]
+        stamps.append(message.stamp)
+        if message.topic == mapping.instruction:
+            values.append(deserialized(message).data)
+        elif message.topic not in mapping.cameras.values():
+            values.append(_positions(deserialized(message), mapping.joints, f"{message.topic} of {bag}"))
     empty = [topic for topic, (stamps, _) in taken.items() if not stamps]
     if empty:
         raise RecordingError(f"the bag {bag} holds no message on {', '.join(empty)}; check that it was published, and record it again")
@@ -189,48 +189,33 @@ def _stretches(bag: Path, mapping: BagMapping) -> list[_Stretch]:
             bag=bag,
             instruction=text,
             start=int(begin),
-            end=min(int(following) - 1, end),
+            end=min(int(following) - 1, end + _ROUNDING),
             states=stamped[mapping.joint_states],
             actions=stamped[mapping.commands],
             images={topic: stamped[topic][0] for topic in mapping.cameras.values()},
         )
-        for (begin, text), (following, _) in pairwise([*texts, (end + 1, "")])
+        for (begin, text), (following, _) in pairwise([*texts, (end + _ROUNDING + 1, "")])
     ]
 
 
-def _messages(bag: Path, wanted: Mapping[str, Sequence[str]]) -> Iterator[tuple[str, int, Any]]:
-    """Topic, stamp in ns and content of the messages on the ``wanted`` topics, each of one of its types."""
-    with _damage_explained(bag), Reader(bag) as reader:
-        connections = [_checked(connection, wanted, bag) for connection in reader.connections if connection.topic in wanted]
-        missing = sorted(set(wanted) - {connection.topic for connection in connections})
-        if missing:
-            has = ", ".join(sorted(connection.topic for connection in reader.connections))
-            raise RecordingError(f"the bag {bag} has no topic {', '.join(missing)}; it has {has}")
-        for connection, stamp, data in reader.messages(connections):
-            yield connection.topic, stamp, _TYPES.deserialize_cdr(data, connection.msgtype)
-
-
-def _checked(connection: Connection, wanted: Mapping[str, Sequence[str]], bag: Path) -> Connection:
-    if connection.msgtype not in wanted[connection.topic]:
-        raise RecordingError(
-            f"{connection.topic} of {bag} is a {connection.msgtype}, but its part needs {' or '.join(wanted[connection.topic])}; "
-            "correct the mapping"
-        )
-    return connection
+def _messages(bag: Path, wanted: Mapping[str, Sequence[str]]) -> Iterator[BagMessage]:
+    """The messages on the ``wanted`` topics, each of one of its types."""
+    with BagReader(bag) as reader:
+        messages = reader.messages(wanted)
+        for topic in reader.topics:
+            if topic.name in wanted and topic.message_type not in wanted[topic.name]:
+                raise RecordingError(
+                    f"{topic.name} of {bag} is a {topic.message_type}, but its part needs {' or '.join(wanted[topic.name])}; "
+                    "correct the mapping"
+                )
+        yield from messages
 
 
 def _positions(message: Any, joints: Sequence[str], source: str) -> NDArray[np.float32]:
-    """The positions of ``joints`` in a JointState, a JointTrajectory or a Float64MultiArray."""
-    names, values = joints, getattr(message, "data", None)
-    if values is None:
-        if hasattr(message, "points"):
-            names, values = message.joint_names, message.points[0].positions if message.points else ()
-        else:
-            names, values = message.name, message.position
-    missing = [joint for joint in joints if joint not in names]
-    if missing or len(names) != len(values):
-        raise RecordingError(f"{source} carries {len(values)} positions of {', '.join(names)}, but not of {', '.join(missing) or 'each'}")
-    return np.array([values[list(names).index(joint)] for joint in joints], dtype=np.float32)
+    try:
+        return joint_positions(message, joints).astype(np.float32)
+    except ObservationError as error:
+        raise RecordingError(f"{source}: {error}") from None
 
 
 def _newest(stamps: NDArray[np.int64], rows: NDArray[np.int64], mapping: BagMapping, name: str) -> NDArray[np.int64]:
@@ -253,16 +238,3 @@ def _sampled(samples: _Stamped, rows: NDArray[np.int64], mapping: BagMapping, na
 def _first_size(images: BagImages) -> tuple[int, int]:
     height, width, _ = next(iter(images)).shape
     return height, width
-
-
-@contextmanager
-def _damage_explained(bag: Path) -> Iterator[None]:
-    try:
-        yield
-    except RecordingError:
-        raise
-    # Everything: rosbags trusts the lengths that it reads, so damaged bytes end in any error, from ValueError to MemoryError.
-    except Exception as error:
-        raise RecordingError(
-            f"the bag {bag} is truncated or damaged ({type(error).__name__}: {error}); restore it with `mcap recover`, or record it again"
-        ) from error

@@ -1,4 +1,4 @@
-"""Running deployments in parallel: in processes of this machine, or on a Ray cluster."""
+"""Running jobs in parallel: in processes of this machine, or on a Ray cluster."""
 
 import importlib
 import multiprocessing
@@ -6,32 +6,51 @@ import signal
 import socket
 import subprocess
 import sys
+import traceback
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from typing import Any, TypeAlias
+from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import torch
 
-from ttt_ros.errors import ConfigurationError
-from ttt_ros.evaluation.deployments.jobs import Failure, Job
-from ttt_ros.evaluation.deployments.records import DeploymentRecord
+from ttt_ros.errors import ConfigurationError, TttRosError
 
-Outcome: TypeAlias = DeploymentRecord | Failure
-Work: TypeAlias = Callable[[Job], Outcome]
+Job = TypeVar("Job")
+Result = TypeVar("Result")
 
 RAY_TIMEOUT = 20.0
 """Seconds in which a Ray cluster has to answer."""
 
 _ATTEMPTS = 2
-"""Times that a deployment is begun if the process that runs it dies: the first death may have been another one's fault."""
+"""Times that a job is begun if the process that runs it dies: the first death may have been another one's fault."""
 
 
-def run_locally(work: Work, jobs: Sequence[Job], *, processes: int) -> Iterator[tuple[Job, Outcome]]:
+@dataclass(frozen=True, kw_only=True)
+class Failure:
+    """A job that could not be done: ``reason`` in one line, ``details`` for whoever looks into it."""
+
+    reason: str
+    details: str = ""
+
+
+def guarded(work: Callable[[Job], Result], job: Job) -> Result | Failure:
+    """Does one job with one torch thread; whatever goes wrong is told and stops nothing else."""
+    torch.set_num_threads(1)
+    try:
+        return work(job)
+    except TttRosError as error:
+        return Failure(reason=str(error))
+    except Exception as error:  # a policy may raise anything, and the other jobs have to go on
+        return Failure(reason=f"{type(error).__name__}: {error}", details=traceback.format_exc())
+
+
+def run_locally(work: Callable[[Job], Result | Failure], jobs: Sequence[Job], *, processes: int) -> Iterator[tuple[Job, Result | Failure]]:
     """Runs each job in one of ``processes`` fresh processes and gives each outcome as soon as it is there.
 
-    A process that dies, killed for memory for example, is replaced; the deployments that were under way begin again once, each alone,
+    A process that dies, killed for memory for example, is replaced; the jobs that were under way begin again once, each alone,
     so that none is blamed for the death of another.
     """
     left = dict(enumerate(jobs))
@@ -47,15 +66,15 @@ def run_locally(work: Work, jobs: Sequence[Job], *, processes: int) -> Iterator[
             pool.shutdown(wait=False, cancel_futures=True)
         for number in [number for number in left if begun[number] >= _ATTEMPTS]:
             job = left.pop(number)
-            yield job, Failure(job=job, reason="the process that ran it died twice; was it killed for memory?")
+            yield job, Failure(reason="the process that ran it died twice; was it killed for memory?")
 
 
 def _finished(
-    pool: ProcessPoolExecutor, work: Work, jobs: Mapping[int, Job], begun: Counter[int], *, processes: int
-) -> Iterator[tuple[int, Outcome]]:
+    pool: ProcessPoolExecutor, work: Callable[[Job], Result | Failure], jobs: Mapping[int, Job], begun: Counter[int], *, processes: int
+) -> Iterator[tuple[int, Result | Failure]]:
     """Outcomes until all jobs are done or the pool breaks. Only as many are under way as can run, so that a break blames few."""
     waiting = deque(jobs.items())
-    under_way: dict[Future[Outcome], int] = {}
+    under_way: dict[Future[Result | Failure], int] = {}
     while waiting or under_way:
         try:
             while waiting and len(under_way) < processes:
@@ -73,8 +92,10 @@ def _prepare_process() -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C reaches every process; the parent alone has something to say about it
 
 
-def run_on_ray(work: Work, jobs: Sequence[Job], *, address: str, timeout: float = RAY_TIMEOUT) -> Iterator[tuple[Job, Outcome]]:
-    """Runs each job as a Ray task of one processor; package and checkpoints must be at the same place on every node.
+def run_on_ray(
+    work: Callable[[Job], Result | Failure], jobs: Sequence[Job], *, address: str, timeout: float = RAY_TIMEOUT
+) -> Iterator[tuple[Job, Result | Failure]]:
+    """Runs each job as a Ray task of one processor; package, checkpoints and bags must be at the same place on every node.
 
     Args:
         address: ``host:port``, ``ray://host:port``, ``auto`` for the cluster that runs on this machine, or ``local`` for one of its own.
@@ -133,11 +154,11 @@ def _cluster_problem(address: str, *, timeout: float) -> str:
     return "" if asked.returncode == 0 else (lines[-1] if lines else f"asking ended with exit code {asked.returncode}")
 
 
-def _collected(ray: Any, reference: Any, job: Job) -> tuple[Job, Outcome]:
+def _collected(ray: Any, reference: Any, job: Job) -> tuple[Job, Any]:
     try:
         return job, ray.get(reference)
     except ray.exceptions.RayError as error:
-        return job, Failure(job=job, reason=f"Ray could not run it: {error}")
+        return job, Failure(reason=f"Ray could not run it: {error}")
 
 
 def _ray() -> Any:

@@ -9,8 +9,7 @@ import pytest
 from deployment_work import DYING_SEED, FAILING_SEED, jobs, work
 
 from ttt_ros.errors import ConfigurationError
-from ttt_ros.evaluation.deployments.jobs import Failure
-from ttt_ros.evaluation.deployments.workers import check_ray_answers, run_locally, run_on_ray
+from ttt_ros.evaluation.workers import Failure, check_ray_answers, run_locally, run_on_ray
 
 pytestmark = pytest.mark.timeout(300)  # fresh processes import everything, which takes long on a busy machine
 

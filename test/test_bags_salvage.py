@@ -1,0 +1,329 @@
+"""Bags in every storage and compression, and damaged ones: what is sound is read, and what is not is said."""
+
+import shutil
+import tracemalloc
+from pathlib import Path
+
+import pytest
+import zstandard
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from mcap.reader import make_reader
+from mcap.writer import CompressionType
+from mcap.writer import Writer as McapWriter
+from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
+
+from ttt_ros.bags.message_types import message_types
+from ttt_ros.bags.offered_qos import OfferedQos
+from ttt_ros.bags.reader import BagMessage, BagReader
+from ttt_ros.bags.writer import BagWriter
+from ttt_ros.errors import RecordingError
+
+STRING = "std_msgs/msg/String"
+QOS = OfferedQos(reliable=True, latched=True, depth=1)
+STORAGES = [
+    *((StoragePlugin.MCAP, mode) for mode in CompressionMode),
+    *((StoragePlugin.SQLITE3, mode) for mode in CompressionMode if mode is not CompressionMode.STORAGE),  # it has none of its own
+]
+TYPES = message_types(message_packages={})
+
+
+def string(text: str) -> bytes:
+    return bytes(TYPES.serialize_cdr(TYPES.types[STRING](data=text), STRING))
+
+
+def written(path: Path, *, messages: int = 300, size: int = 20_000, first: int = 0) -> Path:
+    """A bag of several chunks; the messages are numbered by their stamps."""
+    with BagWriter(path, message_packages={}) as bag:
+        bag.add_topic("/text", STRING, qos=QOS)
+        for stamp in range(first, first + messages):
+            bag.write("/text", stamp, string(f"{stamp} " + "x" * size))
+    return path
+
+
+def mcap_file(bag: Path) -> Path:
+    return next(bag.glob("*.mcap"))
+
+
+def read(path: Path) -> tuple[list[BagMessage], str]:
+    with BagReader(path, salvage=True) as bag:
+        messages = list(bag.messages())
+        return messages, bag.damage
+
+
+@pytest.mark.parametrize("salvage", [False, True])
+@pytest.mark.parametrize(("storage", "mode"), STORAGES)
+def test_every_storage_and_compression_is_read(tmp_path: Path, storage: StoragePlugin, mode: CompressionMode, salvage: bool) -> None:
+    writer = Writer(tmp_path / "bag", version=8, storage_plugin=storage)
+    writer.set_compression(mode, CompressionFormat.ZSTD)
+    with writer:
+        topic = writer.add_connection("/text", STRING, typestore=TYPES)
+        for stamp in range(5):
+            writer.write(topic, stamp, string(f"{stamp}"))
+    with BagReader(tmp_path / "bag", salvage=salvage) as bag:
+        assert [(topic.name, topic.message_type, topic.count) for topic in bag.topics] == [("/text", STRING, 5)]
+        assert list(bag.messages()) == [("/text", STRING, stamp, string(f"{stamp}")) for stamp in range(5)]
+        assert (bag.start, bag.duration, bag.damage) == (0, 4e-9, "")
+
+
+@pytest.mark.parametrize("salvage", [False, True])
+def test_a_file_of_sqlite_is_read_without_its_folder(tmp_path: Path, salvage: bool) -> None:
+    with Writer(tmp_path / "bag", version=8) as writer:
+        writer.write(writer.add_connection("/text", STRING, typestore=TYPES), 7, string("seven"))
+    with BagReader(tmp_path / "bag" / "bag.db3", salvage=salvage) as bag:
+        assert list(bag.messages()) == [("/text", STRING, 7, string("seven"))]
+
+
+def split_bag(folder: Path) -> Path:
+    """Three files, and a metadata.yaml that names them as ``ros2 bag record --max-bag-size`` does."""
+    for number, first in enumerate((0, 100, 200)):
+        bag = written(folder / f"part{number}", messages=100, size=100, first=first)
+        mcap_file(bag).rename(folder / f"split_{number}.mcap")
+    metadata = (folder / "part0" / "metadata.yaml").read_text()
+    metadata = metadata.replace(
+        "relative_file_paths:\n  - part0.mcap", "".join(["relative_file_paths:", *(f"\n  - split_{n}.mcap" for n in range(3))])
+    )
+    (folder / "metadata.yaml").write_text(
+        metadata.replace("message_count: 100", "message_count: 300").replace("nanoseconds: 99", "nanoseconds: 299")
+    )
+    for number in range(3):
+        shutil.rmtree(folder / f"part{number}")
+    return folder
+
+
+@pytest.mark.parametrize("salvage", [False, True])
+def test_split_files_are_one_bag(tmp_path: Path, salvage: bool) -> None:
+    with BagReader(split_bag(tmp_path), salvage=salvage) as bag:
+        assert [message.stamp for message in bag.messages()] == list(range(300))
+        assert (bag.topics[0].count, bag.duration, bag.damage) == (300, 299e-9, "")
+
+
+def test_a_missing_file_of_a_split_bag_is_said(tmp_path: Path) -> None:
+    (split_bag(tmp_path) / "split_1.mcap").unlink()
+    messages, damage = read(tmp_path)
+    assert [message.stamp for message in messages] == [*range(100), *range(200, 300)]
+    assert damage == "split_1.mcap is missing"
+
+
+@settings(max_examples=20, deadline=None)
+@given(times=st.lists(st.integers(min_value=0, max_value=2**62), min_size=1, max_size=40), size=st.sampled_from([1, 400_000]))
+def test_a_sound_bag_is_read_as_strictly(tmp_path_factory: pytest.TempPathFactory, times: list[int], size: int) -> None:
+    path = tmp_path_factory.mktemp("bags") / "bag"
+    with BagWriter(path, message_packages={}) as writer:
+        writer.add_topic("/a", STRING, qos=QOS)
+        writer.add_topic("/b", STRING, qos=QOS)
+        for index, stamp in enumerate(times):
+            writer.write("/b" if index % 2 else "/a", stamp, string(f"{index}" + "x" * size))
+    with BagReader(path) as strict, BagReader(path, salvage=True) as salvaged:
+        assert (salvaged.topics, salvaged.start, salvaged.duration, salvaged.damage) == (strict.topics, strict.start, strict.duration, "")
+        assert list(salvaged.messages()) == list(strict.messages())
+        assert list(salvaged.messages(["/a"])) == list(strict.messages(["/a"]))
+        assert list(salvaged.messages([])) == []
+
+
+def test_a_file_cut_anywhere_gives_the_messages_before_the_cut(tmp_path: Path) -> None:
+    file = mcap_file(written(tmp_path / "bag", messages=40, size=100_000))
+    whole = file.read_bytes()
+    message_end = [whole.index(string(f"{stamp} " + "x" * 100_000)) + len(string(f"{stamp} " + "x" * 100_000)) for stamp in range(40)]
+
+    @settings(max_examples=60, deadline=None, database=None)
+    @given(length=st.integers(min_value=message_end[0], max_value=len(whole) - 1))
+    def check(length: int) -> None:
+        file.write_bytes(whole[:length])
+        messages, damage = read(file.parent)
+        assert [message.stamp for message in messages] == [stamp for stamp in range(40) if message_end[stamp] <= length]
+        assert "bag.mcap" in damage
+        assert "cut off" in damage
+
+    check()
+
+
+@pytest.mark.parametrize("compression", list(CompressionType))
+@pytest.mark.parametrize("chunks", [True, False])
+def test_a_killed_recorder_loses_only_what_it_had_not_written(tmp_path: Path, compression: CompressionType, chunks: bool) -> None:
+    path = foreign(tmp_path / "bag.mcap", compression=compression, chunks=chunks)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size * 3 // 4])
+    messages, damage = read(path)
+    assert 400 < len(messages) < 1000
+    assert [message.stamp for message in messages] == list(range(len(messages)))
+    assert "it was cut off, as when its recorder is killed" in damage
+    assert "corrupt" not in damage
+
+
+@pytest.mark.parametrize("summary", [True, False])
+@pytest.mark.parametrize("compression", list(CompressionType))
+def test_a_corrupt_chunk_costs_its_own_messages_alone(tmp_path: Path, compression: CompressionType, summary: bool) -> None:
+    with foreign(tmp_path / "bag.mcap", compression=compression).open("rb") as indexed:
+        chunks = make_reader(indexed).get_summary().chunk_indexes
+    path = foreign(tmp_path / "bag.mcap", compression=compression, summary=summary)
+    content = bytearray(path.read_bytes())
+    middle = chunks[len(chunks) // 2].chunk_start_offset + 500
+    content[middle : middle + 40] = bytes(byte ^ 0xFF for byte in content[middle : middle + 40])
+    path.write_bytes(content)
+    with BagReader(path, salvage=True) as bag:
+        found = [message.stamp for message in bag.messages()]
+        assert sorted(found) == found
+        assert found[0] == 0
+        assert found[-1] == 999
+        assert 500 < len(found) < 1000
+        said = bag.damage
+        assert "bag.mcap is corrupt at byte" in said
+        assert [message.stamp for message in bag.messages()] == found
+        assert bag.damage == said
+
+
+def test_a_garbled_chunk_without_checksum_gives_the_messages_before_the_damage(tmp_path: Path) -> None:
+    bag = written(tmp_path / "bag")
+    content = bytearray(mcap_file(bag).read_bytes())
+    content[200_000:600_000] = bytes(byte ^ 0xFF for byte in content[200_000:600_000])
+    mcap_file(bag).write_bytes(content)
+    messages, damage = read(bag)
+    numbers = [message.stamp for message in messages]
+    assert numbers[:9] == list(range(9))
+    assert numbers[-200:] == list(range(100, 300))
+    assert "is corrupt at byte" in damage
+
+
+def foreign(path: Path, *, compression: CompressionType, chunks: bool = True, summary: bool = True) -> Path:
+    """A thousand messages with checksums, as the recorder of ROS writes them."""
+    with path.open("wb") as file:
+        writer = McapWriter(
+            file,
+            chunk_size=4000,
+            compression=compression,
+            use_chunking=chunks,
+            use_statistics=summary,
+            use_summary_offsets=summary,
+            repeat_channels=summary,
+            repeat_schemas=summary,
+        )
+        writer.start(profile="ros2")
+        schema = writer.register_schema(name=STRING, encoding="ros2msg", data=b"string data")
+        channel = writer.register_channel(topic="/text", message_encoding="cdr", schema_id=schema)
+        for stamp in range(1000):
+            writer.add_message(channel, log_time=stamp, publish_time=stamp, data=string(f"{stamp * 7919} {stamp**7}"))
+        writer.finish()
+    return path
+
+
+def test_a_folder_without_metadata_is_read_and_said(tmp_path: Path) -> None:
+    for number, first in enumerate((10, 0)):
+        mcap_file(written(tmp_path / f"part{number}", messages=10, first=first)).rename(tmp_path / f"{number}.mcap")
+    messages, damage = read(tmp_path)
+    assert [message.stamp for message in messages] == list(range(20))
+    assert damage == "metadata.yaml is missing, as when a recorder is killed"
+
+
+@pytest.mark.parametrize("metadata", ["", "{", "[]", "rosbag2_bagfile_information: {version: 9}", "\0\0\0\0"])
+def test_metadata_that_makes_no_sense_is_said(tmp_path: Path, metadata: str) -> None:
+    (written(tmp_path / "bag", messages=3) / "metadata.yaml").write_text(metadata)
+    assert len(read(tmp_path / "bag")[0]) == 3
+    assert read(tmp_path / "bag")[1] == "metadata.yaml is damaged"
+
+
+def test_a_folder_of_sqlite_without_metadata_is_read_and_said(tmp_path: Path) -> None:
+    with Writer(tmp_path / "bag", version=8) as writer:
+        writer.write(writer.add_connection("/text", STRING, typestore=TYPES), 7, string("seven"))
+    (tmp_path / "bag" / "metadata.yaml").unlink()
+    assert read(tmp_path / "bag") == ([("/text", STRING, 7, string("seven"))], "metadata.yaml is missing, as when a recorder is killed")
+
+
+def test_the_memory_for_a_damaged_bag_does_not_grow_with_it(tmp_path: Path) -> None:
+    file = mcap_file(written(tmp_path / "bag", messages=2000))
+    file.write_bytes(file.read_bytes()[:-1000])
+    tracemalloc.start()
+    try:
+        with BagReader(file.parent, salvage=True) as bag:
+            assert sum(1 for _ in bag.messages()) > 1900
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < file.stat().st_size / 4
+
+
+def test_a_compressed_file_that_is_cut_off_gives_its_beginning(tmp_path: Path) -> None:
+    path = mcap_file(written(tmp_path / "bag"))
+    packed = zstandard.ZstdCompressor(level=1).compress(path.read_bytes())
+    (tmp_path / "bag.mcap.zstd").write_bytes(packed[: len(packed) * 3 // 4])
+    messages, damage = read(tmp_path / "bag.mcap.zstd")
+    assert [message.stamp for message in messages] == list(range(len(messages)))
+    assert 100 < len(messages) < 300
+    assert "bag.mcap has no index" in damage
+
+
+def test_a_damaged_database_gives_what_comes_before_the_damage(tmp_path: Path) -> None:
+    with Writer(tmp_path / "bag", version=8) as writer:
+        topic = writer.add_connection("/text", STRING, typestore=TYPES)
+        for stamp in range(100):
+            writer.write(topic, stamp, string("x" * 30_000))
+    file = tmp_path / "bag" / "bag.db3"
+    content = bytearray(file.read_bytes())
+    page, middle = 4096, len(content) // 2 // 4096 * 4096
+    content[middle : middle + page] = bytes(page)
+    file.write_bytes(content)
+    with pytest.raises(RecordingError, match="truncated or damaged"), BagReader(tmp_path / "bag") as bag:
+        list(bag.messages())
+    messages, damage = read(tmp_path / "bag")
+    assert 30 < len(messages) < 70
+    assert [message.stamp for message in messages] == list(range(len(messages)))
+    assert "bag.db3 is damaged" in damage
+
+
+def test_topics_of_other_systems_are_left_out_and_said(tmp_path: Path) -> None:
+    with (tmp_path / "bag.mcap").open("wb") as file:
+        writer = McapWriter(file)
+        writer.start(profile="")
+        schema = writer.register_schema(name=STRING, encoding="ros2msg", data=b"string data")
+        for topic, encoding in (("/text", "cdr"), ("/json", "json")):
+            channel = writer.register_channel(topic=topic, message_encoding=encoding, schema_id=schema)
+            writer.add_message(channel, log_time=5, publish_time=5, data=string("five"))
+        writer.finish()
+    messages, damage = read(tmp_path / "bag.mcap")
+    assert messages == [("/text", STRING, 5, string("five"))]
+    assert damage == "/json of bag.mcap are left out, since they carry no ROS messages"
+
+
+def test_a_bag_with_one_message_is_read(tmp_path: Path) -> None:
+    with BagReader(written(tmp_path / "bag", messages=1, first=9), salvage=True) as bag:
+        assert [message.stamp for message in bag.messages()] == [9]
+        assert (bag.start, bag.duration) == (9, 0.0)
+
+
+def test_an_empty_bag_is_refused_also_when_salvaging(tmp_path: Path) -> None:
+    with pytest.raises(RecordingError, match="holds no message; check that its topics were published"):
+        BagReader(written(tmp_path / "bag", messages=0), salvage=True)
+
+
+def test_a_missing_topic_is_refused_also_when_salvaging(tmp_path: Path) -> None:
+    with (
+        BagReader(written(tmp_path / "bag", messages=1), salvage=True) as bag,
+        pytest.raises(RecordingError, match="no topic /camera; it has /text"),
+    ):
+        bag.messages(["/camera"])
+
+
+@pytest.mark.parametrize("content", [b"", b"\x89MCAP0\r\n", b"not a bag at all", b"\x89MCAP0\r\n" + bytes(10_000)])
+def test_a_file_with_nothing_sound_is_refused_with_the_reason(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "bag.mcap").write_bytes(content)
+    with pytest.raises(RecordingError, match=r"bag\.mcap (is no mcap file|has no index)"):
+        BagReader(tmp_path / "bag.mcap", salvage=True)
+
+
+def test_garbled_bytes_end_in_sound_messages_or_a_clear_refusal(tmp_path: Path) -> None:
+    sound = [foreign(tmp_path / f"{each.name}.mcap", compression=each).read_bytes() for each in CompressionType]
+    path = tmp_path / "bag.mcap"
+
+    @settings(max_examples=100, deadline=None, database=None)
+    @given(data=st.data())
+    def check(data: st.DataObject) -> None:
+        content = bytearray(data.draw(st.sampled_from(sound)))
+        for _ in range(data.draw(st.integers(1, 5))):
+            content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
+        path.write_bytes(content)
+        try:
+            messages, _ = read(path)
+        except RecordingError:
+            return
+        assert all(message.cdr == string(f"{message.stamp * 7919} {message.stamp**7}") for message in messages)
+
+    check()

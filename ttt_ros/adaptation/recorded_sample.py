@@ -1,0 +1,77 @@
+"""A transition as the journal holds it: its commands as numbers, and the messages that a recording must hold for the rest."""
+
+import base64
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ttt_ros.adaptation.origin import Origin, Passage, Source
+from ttt_ros.adaptation.window import Window
+
+_EXECUTED = np.dtype("<f4")
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class RecordedSample:
+    """One transition.
+
+    The commands are in the journal and not taken from a recording, because what was commanded may be lost on its way to a recorder.
+
+    Attributes:
+        number: among all transitions of the run.
+        passage: where it comes from; None if that was not known.
+        executed: as in ``Transitions``, float32, (horizon, joints).
+        steps: as in ``Transitions``.
+    """
+
+    number: int
+    passage: Passage | None
+    executed: Tensor
+    steps: int
+
+    def to_json(self) -> dict[str, Any]:
+        """The commands as base64 of little-endian float32, which is shorter than digits and exact."""
+        executed = np.ascontiguousarray(self.executed.numpy(), dtype=_EXECUTED)
+        return {
+            "number": self.number,
+            "before": asdict(self.passage.before) if self.passage else None,
+            "after": asdict(self.passage.after) if self.passage else None,
+            "executed": base64.b64encode(executed.tobytes()).decode(),
+            "shape": list(executed.shape),
+            "steps": self.steps,
+        }
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> "RecordedSample":
+        """What ``to_json`` gave."""
+        executed = np.frombuffer(base64.b64decode(values["executed"]), dtype=_EXECUTED).reshape(values["shape"])
+        known = values["before"] is not None
+        return cls(
+            number=values["number"],
+            passage=Passage(_origin(values["before"]), _origin(values["after"])) if known else None,
+            executed=torch.from_numpy(executed.astype(np.float32)),
+            steps=values["steps"],
+        )
+
+
+def samples_from(window: Window, *, first: int) -> list[RecordedSample]:
+    """Those of the window whose number is at least ``first``."""
+    executed, steps = window.transitions.executed.cpu(), window.transitions.steps.tolist()
+    return [
+        RecordedSample(
+            number=window.first + place,
+            passage=window.passages[place] if window.passages else None,
+            executed=executed[place],
+            steps=steps[place],
+        )
+        for place in range(max(first - window.first, 0), len(window.transitions))
+    ]
+
+
+def _origin(values: Mapping[str, Any]) -> Origin:
+    sources = {name: Source(*source) for name, source in values["sources"].items()}
+    return Origin(stamp=values["stamp"], instruction=values["instruction"], sources=sources)

@@ -1,0 +1,98 @@
+"""A rosbag2 whose files are all sound, read by rosbags."""
+
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from rosbags.interfaces import ConnectionExtRosbag2
+from rosbags.rosbag2 import Reader
+
+from ttt_ros.bags.offered_qos import OfferedQos
+from ttt_ros.bags.recorded import BagMessage, BagTopic
+from ttt_ros.errors import RecordingError
+
+
+class StrictBag:
+    """A folder with metadata.yaml, or a single .mcap or .db3 file; any damage is an error."""
+
+    damage = ""
+
+    def __init__(self, path: Path) -> None:
+        """Opens the bag.
+
+        Raises:
+            RecordingError: its metadata.yaml is missing, or a file is truncated or damaged.
+        """
+        self._path = path
+        if path.is_dir() and not (path / "metadata.yaml").exists():
+            raise RecordingError(
+                f"{path} has no metadata.yaml, so it is no bag or its recorder was killed; "
+                "name the folder that holds metadata.yaml, or restore it with `ros2 bag reindex`"
+            )
+        with _damage_explained(path):
+            self._reader = Reader(path)
+            self._reader.open()
+
+    @property
+    def connections(self) -> list[BagTopic]:
+        """One entry for each publisher's description of a topic."""
+        return [
+            BagTopic(
+                name=connection.topic,
+                message_type=connection.msgtype,
+                count=connection.msgcount,
+                qos=_offered(connection.ext),
+            )
+            for connection in self._reader.connections
+        ]
+
+    @property
+    def count(self) -> int:
+        """Number of messages."""
+        return int(self._reader.message_count)
+
+    @property
+    def start(self) -> int:
+        """Stamp of the first message, ns."""
+        return int(self._reader.start_time)
+
+    @property
+    def end(self) -> int:
+        """Stamp of the last message, ns."""
+        # rosbags counts the end as one nanosecond after the last message.
+        return int(self._reader.end_time) - 1
+
+    def messages(self, topics: Collection[str]) -> Iterator[BagMessage]:
+        """Yields the messages of ``topics`` in the order of their stamps.
+
+        Raises:
+            RecordingError: a file turns out to be damaged.
+        """
+        connections = [connection for connection in self._reader.connections if connection.topic in topics]
+        if not connections:  # rosbags would take an empty choice for all topics
+            return
+        with _damage_explained(self._path):
+            for connection, stamp, cdr in self._reader.messages(connections):
+                yield BagMessage(connection.topic, connection.msgtype, stamp, cdr)
+
+    def close(self) -> None:
+        """Closes the files; a second call does nothing."""
+        if self._reader.is_open:
+            self._reader.close()
+
+
+def _offered(extension: object) -> OfferedQos | None:
+    profiles = extension.offered_qos_profiles if isinstance(extension, ConnectionExtRosbag2) else []
+    return OfferedQos.from_rosbags(profiles[0]) if profiles else None
+
+
+@contextmanager
+def _damage_explained(path: Path) -> Iterator[None]:
+    try:
+        yield
+    # Everything: rosbags trusts the lengths that it reads, so damaged bytes end in any error, from ValueError to MemoryError.
+    except Exception as error:
+        raise RecordingError(
+            f"the bag {path} is truncated or damaged ({type(error).__name__}: {error}); "
+            "restore its .mcap file with `mcap recover`, or record it again"
+        ) from error

@@ -1,0 +1,55 @@
+"""One inference: what it is asked for and what it answers."""
+
+import time
+from concurrent.futures import Future
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ttt_ros.adaptation.versions import Version
+from ttt_ros.control.executed import Executed
+from ttt_ros.policies.observation import Observation
+from ttt_ros.policies.protocol import Policy
+from ttt_ros.policies.transition import Features, Memory
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Inference:
+    """The answer: ``features`` of the trunk, ``actions`` (1, horizon, joints) on the CPU, and the seconds that both took."""
+
+    features: Features
+    actions: Tensor
+    duration: float
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Request:
+    """An inference under way.
+
+    Attributes:
+        sequence: that the chunk will carry.
+        observation: that it answers.
+        version: of the fast weights that act.
+        executed: what was commanded since the observation before; None if that is no transition.
+        asked: when, in nanoseconds.
+        answer: holds the inference once it is there.
+        void: a reset has made the answer meaningless.
+    """
+
+    sequence: int
+    observation: Observation
+    version: Version
+    executed: Executed | None
+    asked: int
+    answer: "Future[Inference]"
+    void: bool = False
+
+
+@torch.no_grad()
+def infer(policy: Policy, observation: Observation, version: Version, memory: Memory) -> Inference:
+    """Runs the trunk once and acts with the fast weights of ``version``."""
+    started = time.perf_counter()
+    features = policy.encode(observation)
+    actions = policy.act(features, version.weights, memory)
+    return Inference(features=features, actions=actions.cpu(), duration=time.perf_counter() - started)
