@@ -11,6 +11,7 @@ from ttt_ros.adaptation.configuration import AdaptationConfig
 from ttt_ros.configuration import load_yaml, validated
 from ttt_ros.control.parameter_file import load_parameter_file
 from ttt_ros.control.session import SessionConfig
+from ttt_ros.evaluation.bags.configuration import BagEvaluationConfig
 from ttt_ros.policies.checkpoint import check_specification, load_policy, read_header
 from ttt_ros.policies.shipped import REACTIVE_POLICY, SHIPPED, SHIPPED_POLICY
 from ttt_ros.safeguard.configuration import SafeguardConfig
@@ -105,3 +106,12 @@ def test_the_gates_of_the_policy_node_act_before_the_rules_of_the_safeguard(suff
     for rule in rules:
         if rule.signal in gates:
             assert gates[rule.signal] <= rule.limit, rule.signal
+
+
+@pytest.mark.parametrize("name", ["bag.yaml", "g1_bag.yaml"])
+def test_the_evaluations_on_bags_fit_their_parameter_files(name):
+    config = load_yaml(CONFIG / name, BagEvaluationConfig)
+    parameters = load_parameter_file(CONFIG / config.parameters)
+    assert set(config.streams.cameras) == set(parameters.cameras)
+    for arm in config.arms:
+        arm.adaptation(parameters.session.adaptation)

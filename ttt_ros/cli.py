@@ -248,7 +248,7 @@ def evaluate_bag(
     policy: Annotated[
         Path | None, typer.Option(help="Checkpoint, or the name of a shipped one; without it that of the parameters.")
     ] = None,
-    thresholds: Annotated[Path, typer.Option(help="YAML of the limits of the verdict.")] = Path("config/evaluation.yaml"),
+    thresholds: Annotated[Path | None, typer.Option(help="YAML of the limits; without it those of config/evaluation.yaml.")] = None,
     jobs: Annotated[int, typer.Option(help="Processes on this machine.", min=1)] = 2,
     ray: Annotated[str | None, typer.Option(help="Address of a Ray cluster to run on instead, such as ray://host:10001.")] = None,
 ) -> None:

@@ -64,7 +64,7 @@ class Evaluated:
 
 
 def evaluate_bags(
-    bags: Sequence[Path], *, policy: Path | None, config: Path, thresholds: Path, out: Path, where: Where, console: Console
+    bags: Sequence[Path], *, policy: Path | None, config: Path, thresholds: Path | None, out: Path, where: Where, console: Console
 ) -> Evaluated:
     """Evaluates ``bags`` and writes records, journals, ``results.json``, ``report.html``, plots and signals into ``out``.
 
@@ -74,7 +74,7 @@ def evaluate_bags(
     Args:
         policy: checkpoint, or the name of a shipped one; None: that of the node's parameters.
         config: YAML of a ``BagEvaluationConfig``.
-        thresholds: YAML of ``Thresholds``.
+        thresholds: YAML of ``Thresholds``; None: the defaults, which are those of config/evaluation.yaml.
 
     Raises:
         CheckpointError, ConfigurationError, SpecificationError: policy, parameters and configuration do not fit.
@@ -84,7 +84,7 @@ def evaluate_bags(
     for name in names:
         if names.count(name) > 1:
             raise RecordingError(f"two bags are named {name}; rename one of them, the results go by it")
-    limits = load_yaml(thresholds, Thresholds)
+    limits = Thresholds() if thresholds is None else load_yaml(thresholds, Thresholds)
     setting, specification = _setting(policy, config)
     examinations, failures = _examined(bags, setting, where, console)
     records, more = _played(examinations, setting, out, where, console)
