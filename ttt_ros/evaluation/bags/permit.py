@@ -8,5 +8,6 @@ VALIDITY = 1e6
 
 
 def permit(*, adapts: bool) -> Order:
-    """The order that is given before every tick, offline and in the stepped replay: adapt, with or without leave to commit."""
-    return Order(mode=Mode.ADAPTING, permit=adapts, validity=VALIDITY, trusted_version=0, reasons=())
+    """The order that is given before every tick, offline and in the stepped replay: adapt, or act with the weights as they are."""
+    mode = Mode.ADAPTING if adapts else Mode.FROZEN
+    return Order(mode=mode, permit=adapts, validity=VALIDITY, trusted_version=0, reasons=())
