@@ -3,7 +3,8 @@
 A target holds if the figure meets it, and where it says "intervals apart" if the whole 95 % interval does.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from ttt_ros.evaluation.deployments.arms import BASELINES, Role
 from ttt_ros.evaluation.deployments.collected import ALL_IN_RANGE, ALL_WIDER
@@ -139,23 +140,22 @@ class _Judge:
             yield Verdict(target=target, holds=advantage.value > 0, figure=points(advantage)) if advantage else _not_run(target)
 
     def dominated(self) -> Iterator[Verdict]:
-        """Is any baseline both better and cheaper?"""
+        """Is any baseline both better, its whole interval, and cheaper?"""
         comparison, costs = self._comparison(ALL_IN_RANGE), self._findings.costs
         if comparison and self._adapting in comparison.success and self._adapting in costs:
-            success = {arm: each.value for arm, each in comparison.success.items()}
             for words, cost in (
                 ("time", {arm: each.seconds_per_step for arm, each in costs.items()}),
                 ("memory", {arm: float(each.memory_bytes + each.adaptation_bytes) for arm, each in costs.items()}),
             ):
-                yield self._undominated(f"{words}, runs of training length", success, cost)
+                yield self._undominated(f"{words}, runs of training length", comparison.advantage, cost)
         runs = self._findings.long_runs
         if self._adapting in runs:
-            success = {arm: run.success.value for arm, run in runs.items()}
+            advantages = {arm: run.advantage for arm, run in runs.items() if run.advantage}
             for words, cost in (
                 ("time at their end", {arm: run.seconds_late for arm, run in runs.items()}),
                 ("memory at their end", {arm: float(run.bytes_late) for arm, run in runs.items()}),
             ):
-                yield self._undominated(f"{words}, long runs", success, cost)
+                yield self._undominated(f"{words}, long runs", advantages, cost)
 
     def long_run(self) -> Iterator[Verdict]:
         """Does it last?"""
@@ -203,18 +203,19 @@ class _Judge:
         if not against:
             return _not_run(target)
         worst = min(against, key=lambda label: against[label].value)
-        below = [label for label, each in against.items() if (each.value if each.upper is None else each.upper) < 0]
+        below = [label for label, each in against.items() if _below(each)]
         figure = f"worst of {len(against)} conditions: {worst}, {points(against[worst])}; below in {len(below)}"
         return Verdict(target=target, holds=not below, figure=figure)
 
-    def _undominated(self, words: str, success: dict[str, float], cost: dict[str, float]) -> Verdict:
-        better = [
-            arm
-            for arm in self._named(*BASELINES)
-            if arm in success and arm in cost and success[arm] > success[self._adapting] and cost[arm] < cost[self._adapting]
-        ]
+    def _undominated(self, words: str, advantages: Mapping[str, Estimate], cost: Mapping[str, float]) -> Verdict:
+        cheaper = [arm for arm in self._named(*BASELINES) if arm in advantages and cost.get(arm, math.inf) < cost[self._adapting]]
+        better = [arm for arm in cheaper if _below(advantages[arm])]
+        closest = min(cheaper, key=lambda arm: advantages[arm].value, default=None)
         figure = f"better and cheaper: {', '.join(self._labels[arm] for arm in better) or 'none'}"
-        return Verdict(target=f"No baseline has both higher success and lower cost ({words})", holds=not better, figure=figure)
+        if closest is not None:
+            figure += f"; the best of the cheaper: {self._labels[closest]}, against which adapting is at {points(advantages[closest])}"
+        target = f"No baseline has both higher success, its whole interval, and lower cost ({words})"
+        return Verdict(target=target, holds=not better, figure=figure)
 
     def _above_resets(self, target: str) -> Verdict:
         runs = self._findings.long_runs
@@ -241,6 +242,10 @@ def _first(comparisons: Iterable[Comparison]) -> Comparison | None:
 
 def _above(advantage: Estimate) -> bool:
     return advantage.lower is not None and advantage.lower > 0
+
+
+def _below(advantage: Estimate) -> bool:
+    return (advantage.value if advantage.upper is None else advantage.upper) < 0
 
 
 def _growth(run: LongRun) -> str:
