@@ -12,7 +12,7 @@ pytest.importorskip("ttt_ros.msg", reason="the messages are not built; run `make
 from ttt_ros.bags.reader import BagReader
 from ttt_ros.evaluation.report import OVERVIEW
 from ttt_ros.nodes.demo import DemoConfig, run_demo
-from ttt_ros.nodes.replay import run_replay
+from ttt_ros.nodes.replay import ReplaySetup, run_replay
 
 pytestmark = [pytest.mark.ros, pytest.mark.timeout(400)]
 
@@ -52,7 +52,7 @@ def test_a_demonstration_leaves_a_report_with_both_arms_and_a_bag_that_can_be_re
     assert counts["/policy/adaptation_status"] > 0
     assert counts["/safeguard/state"] > 0
 
-    replayed = run_replay(out / "bag", rate=1.0, out=tmp_path / "replay", console=Console(quiet=True))
+    replayed = run_replay(out / "bag", ReplaySetup(rate=1.0), out=tmp_path / "replay", console=Console(quiet=True))
     assert replayed.clean
     assert replayed.chunks > 0
     assert replayed.windows > 0
