@@ -17,7 +17,7 @@ class PolicyStandIn:
 
     def act(self) -> None:
         """Publishes a chunk."""
-        self._chunks.publish(ActionChunk(weights_version=self.version))
+        self._chunks.publish(ActionChunk(weights_version=self.version, feature_deviation=-1.0))
 
     def adapt(self, *, committed: bool = True, **figures: float) -> None:
         """Publishes the status of one window: a clean one but for ``figures``."""

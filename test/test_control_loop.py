@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -144,6 +145,57 @@ def test_a_silent_safeguard_leads_to_base_with_the_reason() -> None:
     command = bench.tick()
     assert command.mode == Mode.BASE
     assert "silent" in command.reasons[0]
+
+
+def test_a_silence_keeps_what_was_learned_and_a_word_of_the_safeguard_that_was_late_goes_on_with_it() -> None:
+    bench = Bench()
+    bench.run(30)
+    learned = bench.session.store.current
+    assert learned.number > 0
+    bench.now += 2_000_000_000
+    for _ in range(20):
+        bench.sense()
+        assert bench.tick().mode == Mode.BASE
+    assert bench.session.store.current is learned
+    assert bench.chunks[-1].version == 0
+    bench.run(1)
+    assert bench.session.store.current is learned
+
+
+@pytest.mark.parametrize(("mode", "number"), [(Mode.BASE, 0), (Mode.FROZEN, 2)])
+def test_after_a_silence_a_safeguard_that_trusts_less_takes_back_what_it_does_not_trust(mode: Mode, number: int) -> None:
+    bench = Bench()
+    bench.run(30)
+    bench.now += 2_000_000_000
+    bench.sense()
+    bench.tick()
+    bench.sense()
+    bench.order(mode, trusted=2)
+    bench.tick()
+    assert bench.session.store.current.number == number
+
+
+@pytest.mark.parametrize("mode", [Mode.FROZEN, Mode.BASE, Mode.HOLD, Mode.STOP])
+def test_a_step_begun_under_a_permit_cannot_be_committed_after_a_worse_mode_was_ordered(mode: Mode) -> None:
+    bench = Bench()
+    bench.run(30)
+    store = bench.session.store
+    epoch, begun = store.epoch, replace(store.current, number=store.next_number)
+    bench.sense()
+    bench.order(mode)
+    bench.tick()
+    assert not store.commit(begun, epoch)
+
+
+def test_a_silence_voids_the_step_under_way() -> None:
+    bench = Bench()
+    bench.run(30)
+    store = bench.session.store
+    epoch, begun = store.epoch, replace(store.current, number=store.next_number)
+    bench.now += 2_000_000_000
+    bench.sense()
+    bench.tick()
+    assert not store.commit(begun, epoch)
 
 
 def test_hold_keeps_the_position_and_stop_commands_nothing() -> None:

@@ -13,12 +13,14 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from policy_stand_in import PolicyStandIn
 from robot_stand_in import RobotStandIn
 from ros_graph import Graph, Inbox
+from sensor_msgs.msg import JointState
 from std_srvs.srv import Trigger
-from ttt_ros.msg import SafeguardState
+from ttt_ros.msg import ActionChunk, ControlStatus, SafeguardState
 
-from ttt_ros.nodes.quality_of_service import LATCHED
+from ttt_ros.nodes.quality_of_service import LATCHED, SENSOR
 from ttt_ros.nodes.safeguard_node import SafeguardNode
 from ttt_ros.nodes.stamps import nanoseconds
+from ttt_ros.safeguard.signals import SIGNALS
 
 pytestmark = pytest.mark.ros
 
@@ -165,6 +167,80 @@ def test_actions_far_from_the_base_latch_hold_until_a_reset(watched: Watched) ->
     watched.run_until_mode(SafeguardState.ADAPTING)
 
 
+def test_joints_that_jump_again_and_again_latch_hold(watched: Watched) -> None:
+    def jump() -> None:
+        watched.robot.positions = watched.robot.positions + 1.0
+        watched.live()
+
+    state = watched.run_until_mode(SafeguardState.HOLD, live=jump)
+    assert "joint_speed" in state.reasons[0]
+
+
+def test_a_position_that_is_not_a_number_latches_hold(watched: Watched) -> None:
+    watched.robot.positions[0] = math.nan
+    assert "joint_speed nan rad/s" in watched.run_until_mode(SafeguardState.HOLD).reasons[0]
+
+
+def test_a_black_picture_latches_hold(watched: Watched) -> None:
+    black = watched.robot.picture()
+    black.data = bytes(len(black.data))
+    watched.robot.picture = lambda: black  # type: ignore[method-assign]
+    assert "camera_saturation 1" in watched.run_until_mode(SafeguardState.HOLD).reasons[0]
+
+
+def test_a_picture_that_stays_while_the_arm_moves_latches_hold(watched: Watched) -> None:
+    same = watched.robot.picture()
+    watched.robot.picture = lambda: same  # type: ignore[method-assign]
+
+    def move() -> None:
+        watched.robot.positions = watched.robot.positions + 0.02
+        watched.live()
+
+    assert "camera_stuck" in watched.run_until_mode(SafeguardState.HOLD, live=move).reasons[0]
+
+
+@pytest.mark.parametrize(
+    ("health", "reason"),
+    [
+        ({"adaptation_alive": False}, "adaptation_busy inf s"),
+        ({"adaptation_alive": True, "adaptation_busy": 9.0}, "adaptation_busy 9 s above 2 s"),
+    ],
+)
+def test_an_adaptation_that_hangs_or_is_dead_is_frozen(watched: Watched, health: dict[str, object], reason: str) -> None:
+    control = watched.graph.publisher(ControlStatus, "policy/control_status")
+
+    def live() -> None:
+        control.publish(ControlStatus(**health))
+        watched.live()
+
+    assert reason in watched.run_until_mode(SafeguardState.FROZEN, live=live).reasons[0]
+
+
+def test_a_policy_node_that_was_heard_and_is_silent_leads_to_base(watched: Watched) -> None:
+    control = watched.graph.publisher(ControlStatus, "policy/control_status")
+    control.publish(ControlStatus(adaptation_alive=True))
+    assert "policy_age" in watched.run_until_mode(SafeguardState.BASE).reasons[0]
+
+
+def test_a_clock_that_stands_still_is_noticed_by_the_wall_clock(watched: Watched) -> None:
+    assert "clock_stall" in watched.run_until_mode(SafeguardState.BASE, live=watched.graph.spin).reasons[0]
+
+
+def test_a_second_publisher_on_a_sensor_topic_leads_to_base(watched: Watched) -> None:
+    watched.graph.tester.create_publisher(JointState, "joint_states", SENSOR)
+    assert "sensor_publishers 2 (joint_states) above 1.5" in watched.run_until_mode(SafeguardState.BASE).reasons[0]
+
+
+def test_actions_far_from_those_of_the_frozen_policy_lead_to_base(watched: Watched) -> None:
+    chunks = watched.graph.publisher(ActionChunk, "policy/action_chunk")
+
+    def live() -> None:
+        chunks.publish(ActionChunk(base_deviation=2.0, feature_deviation=-1.0))
+        watched.robot.run_for(0.1)
+
+    assert "base_deviation 2 rad" in watched.run_until_mode(SafeguardState.BASE, live=live).reasons[0]
+
+
 def test_a_silent_policy_leads_to_base_and_is_taken_back_when_it_speaks(watched: Watched) -> None:
     watched.chunks_stopped = True
     state = watched.run_until_mode(SafeguardState.BASE)
@@ -195,11 +271,16 @@ def test_diagnostics_tell_mode_and_ages_once_a_second(watched: Watched) -> None:
     arrays = watched.graph.listen(DiagnosticArray, "/diagnostics")
     watched.run_for(2.0)
     watched.graph.wait_until(lambda: len(arrays) == 2, "two diagnostics in two seconds")
-    (status,) = arrays.latest.status
+    status, signals = arrays.latest.status
     values = {each.key: each.value for each in status.values}
     assert (status.name, status.level, status.message) == ("safeguard: mode", DiagnosticStatus.OK, "mode adapting")
     assert values["mode"] == "adapting"
-    assert "age of joint_state_age [s]" in values
+    read = {each.key: each.value for each in signals.values}
+    assert signals.name == "safeguard: signals"
+    assert set(read) == {f"{name} [{signal.unit or 1}]" for name, signal in SIGNALS.items()}
+    assert read["prediction_loss [1]"] == "0.5"
+    assert float(read["camera_age [s]"].split()[0]) < 0.3
+    assert read["feature_deviation [1]"] == "not read"
     watched.policy.adapt(action_deviation=1.5)
     watched.graph.wait_until(lambda: arrays.latest.status[0].level == DiagnosticStatus.ERROR, "an error", meanwhile=watched.live)
     assert "mode hold: action_deviation 1.5 rad above 1 rad" in arrays.latest.status[0].message

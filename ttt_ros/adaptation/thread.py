@@ -55,6 +55,11 @@ class Adaptation(ABC):
         return self._halted
 
     @property
+    def waiting(self) -> int:
+        """Windows that wait."""
+        return self._queue()[0]
+
+    @property
     @abstractmethod
     def alive(self) -> bool:
         """Whether a window submitted now would be worked on."""

@@ -39,7 +39,7 @@ class VersionStore:
     ``current`` and ``epoch`` are single references, read without a lock. The lock orders the writers (commits of the
     adaptation thread, resets of a service call) and is held for a few pointer moves only.
 
-    Every reset, rollback and restore begins a new epoch. A step is begun in an epoch and can be committed in no other,
+    Every reset, rollback, restore and voiding begins a new epoch. A step is begun in an epoch and can be committed in no other,
     so nothing that was computed from withdrawn weights can land after the withdrawal.
     """
 
@@ -80,7 +80,7 @@ class VersionStore:
 
     @property
     def epoch(self) -> int:
-        """How many resets, rollbacks and restores there were."""
+        """How many resets, rollbacks, restores and voidings there were."""
         return self._epoch
 
     @property
@@ -116,6 +116,11 @@ class VersionStore:
         with self._lock:
             while self._ring and self._ring[-1].number > number:
                 self._ring.pop()
+            return self._begin_epoch()
+
+    def void(self) -> Version:
+        """Keeps the version in force, but no step that was begun before can be committed any more."""
+        with self._lock:
             return self._begin_epoch()
 
     def reset(self) -> Version:

@@ -16,11 +16,21 @@ from ttt_ros.policies.transition import Features, Memory
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Inference:
-    """The answer: ``features`` of the trunk, ``actions`` (1, horizon, joints) on the CPU, and the seconds that both took."""
+    """The answer.
+
+    Attributes:
+        features: of the trunk.
+        actions: (1, horizon, joints), on the CPU.
+        duration: seconds that both took.
+        base_deviation: largest difference of any action from the base policy's for the same observation, rad; 0 for the base itself.
+        feature_deviation: of the features from those of training, see ``Policy.novelty``; None where that is not known.
+    """
 
     features: Features
     actions: Tensor
     duration: float
+    base_deviation: float
+    feature_deviation: float | None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -47,9 +57,18 @@ class Request:
 
 
 @torch.no_grad()
-def infer(policy: Policy, observation: Observation, version: Version, memory: Memory) -> Inference:
-    """Runs the trunk once and acts with the fast weights of ``version``."""
+def infer(policy: Policy, observation: Observation, version: Version, memory: Memory, *, base: Version) -> Inference:
+    """Runs the trunk once, acts with the fast weights of ``version``, and compares with what ``base`` would do."""
     started = time.perf_counter()
     features = policy.encode(observation)
     actions = policy.act(features, version.weights, memory)
-    return Inference(features=features, actions=actions.cpu(), duration=time.perf_counter() - started)
+    duration = time.perf_counter() - started
+    deviation = 0.0 if version is base else float((actions - policy.act(features, base.weights, memory)).abs().max())
+    novelty = policy.novelty(features)
+    return Inference(
+        features=features,
+        actions=actions.cpu(),
+        duration=duration,
+        base_deviation=deviation,
+        feature_deviation=None if novelty is None else float(novelty),
+    )

@@ -94,7 +94,7 @@ class ControlLoop:
         self._max_inference_time = max_inference_time
         self._shadow = shadow
         self._executed = ExecutedCommands(horizon=specification.horizon)
-        self._ordered = Mode.BASE
+        self._ordered, self._silent = Mode.BASE, True
         self._request: Request | None = None
         self._previous: tuple[Observation, Features] | None = None
         self._last: Positions | None = None
@@ -140,13 +140,19 @@ class ControlLoop:
         return self._play(order, now)
 
     def _withdraw_distrusted(self, order: Order) -> None:
-        """Takes back, once, the versions that a lower mode does not trust: in frozen the newest ones, in base all."""
-        if order.mode == self._ordered:
-            return
-        if self._ordered < order.mode <= Mode.BASE:
-            # Even where there is nothing to take back: a restore also voids the step that may be under way.
-            self._store.restore(order.trusted_version if order.mode == Mode.FROZEN else 0)
-        self._ordered = order.mode
+        """Takes back, once, the versions that a lower mode does not trust: in frozen the newest ones, in base all.
+
+        A silence takes nothing back: the base acts anyway while it lasts, and a late word of the safeguard is no word against what
+        was learned under its permit. Every step down voids the step that may be under way, whose permit is gone.
+        """
+        down, broken = order.mode > self._ordered, self._silent and not order.silence
+        if order.mode == Mode.FROZEN and order.mode != self._ordered:
+            self._store.restore(order.trusted_version)
+        elif order.mode == Mode.BASE and not order.silence and (down or broken):
+            self._store.restore(0)
+        elif down:
+            self._store.void()
+        self._ordered, self._silent = order.mode, order.silence
 
     def _follow(self, instruction: str, now: int) -> None:
         """Drops a chunk under way that answers the old instruction; the motion goes on meanwhile."""
@@ -210,6 +216,8 @@ class ControlLoop:
                 version=request.version.number,
                 checksum=request.version.checksum,
                 inference_time=inference.duration,
+                base_deviation=inference.base_deviation,
+                feature_deviation=inference.feature_deviation,
             )
             seam = self._schedule.accept(chunk, now, check=lambda positions: self._check(positions, chunk, observed))
         except ActionError as error:
@@ -259,7 +267,7 @@ class ControlLoop:
             version=version,
             executed=self._executed.observed(standing=self._in_force if self._schedule.open_loop else None),
             asked=now,
-            answer=self._executor.submit(infer, self._policy, observation, version, self._memory),
+            answer=self._executor.submit(infer, self._policy, observation, version, self._memory, base=self._store.base),
         )
 
     def _is_due(self, observation: Observation) -> bool:

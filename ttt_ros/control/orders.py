@@ -16,6 +16,7 @@ class Order:
         validity: seconds after receipt for which this holds.
         trusted_version: newest weights version that violated no rule.
         reasons: in words.
+        silence: nobody gave this order; it is what holds without a word of the safeguard.
     """
 
     mode: Mode
@@ -23,6 +24,7 @@ class Order:
     validity: float
     trusted_version: int
     reasons: tuple[str, ...]
+    silence: bool = False
 
 
 class Orders:
@@ -61,4 +63,4 @@ class Orders:
 
 
 def _base(reason: str) -> Order:
-    return Order(mode=Mode.BASE, permit=False, validity=0.0, trusted_version=0, reasons=(reason,))
+    return Order(mode=Mode.BASE, permit=False, validity=0.0, trusted_version=0, reasons=(reason,), silence=True)

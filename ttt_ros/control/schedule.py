@@ -27,6 +27,8 @@ class Chunk:
         version: of the fast weights that computed it.
         checksum: of those weights.
         inference_time: seconds that it took.
+        base_deviation: see ``Inference``; None where it was not computed.
+        feature_deviation: likewise.
 
     Raises:
         ActionError: the positions are not a finite table.
@@ -40,6 +42,8 @@ class Chunk:
     version: int
     checksum: str
     inference_time: float
+    base_deviation: float | None = None
+    feature_deviation: float | None = None
 
     def __post_init__(self) -> None:
         if self.positions.ndim != 2 or not np.isfinite(self.positions).all():

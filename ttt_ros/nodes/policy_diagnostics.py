@@ -13,7 +13,7 @@ from ttt_ros.control.node_parameters import CameraParameters
 from ttt_ros.control.session import Session
 from ttt_ros.control.streams import StreamHealth
 from ttt_ros.nodes import diagnostics
-from ttt_ros.nodes.mode_log import in_words
+from ttt_ros.nodes.mode_log import ModeLog, in_words
 from ttt_ros.nodes.tick_monitor import TickMonitor
 from ttt_ros.safeguard.ladder import Mode
 
@@ -30,8 +30,9 @@ _TRANSPORT_HINT = (
 class PolicyDiagnostics:
     """Collects what the node sees and turns it into statuses once a second."""
 
-    def __init__(self, node: Node, session: Session, cameras: Mapping[str, CameraParameters], *, shadow: bool) -> None:
+    def __init__(self, node: Node, session: Session, cameras: Mapping[str, CameraParameters], *, modes: ModeLog, shadow: bool) -> None:
         self._node = node
+        self._modes = modes
         self._shadow = shadow
         self._session = session
         self._cameras = cameras
@@ -56,6 +57,16 @@ class PolicyDiagnostics:
     def reported(self, report: WindowReport) -> None:
         """Notes what became of a window."""
         self._report = report
+
+    @property
+    def mode(self) -> Mode | None:
+        """In which the last tick was decided."""
+        return None if self._command is None else self._command.mode
+
+    @property
+    def ticks_lost(self) -> int:
+        """Control ticks that were due and never ran."""
+        return self._ticks.missed
 
     def refused(self, stream: str, reason: str) -> None:
         """Counts a message of ``stream`` that was refused; only the first hundred reasons are told apart."""
@@ -89,6 +100,7 @@ class PolicyDiagnostics:
         command = self._command
         values: dict[str, object] = {"shadow": self._shadow, "ticks": self._ticks.met, "deadline misses": self._ticks.missed}
         values |= {f"chunks: {kind}": count for kind, count in sorted(self._session.schedule.counts.items())}
+        values |= {f"entered {kind}": count for kind, count in self._modes.counts.items()}
         latency = self._session.loop.latencies.summary()
         if latency is not None:
             values |= {

@@ -1,5 +1,6 @@
 """Between the types of the core and the messages that the policy node sends and receives."""
 
+import math
 from collections.abc import Sequence
 
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
@@ -7,8 +8,9 @@ from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 from ttt_ros.adaptation.report import WindowReport
 from ttt_ros.control.orders import Order
 from ttt_ros.control.schedule import Chunk, Positions
-from ttt_ros.msg import ActionChunk, AdaptationStatus, ModuleDrift, SafeguardState
+from ttt_ros.msg import ActionChunk, AdaptationStatus, ControlStatus, ModuleDrift, SafeguardState
 from ttt_ros.nodes.stamps import stamp
+from ttt_ros.safeguard.control_health import ControlHealth
 from ttt_ros.safeguard.ladder import Mode
 
 NOT_COMPUTED = -1.0
@@ -27,6 +29,8 @@ def chunk_message(chunk: Chunk, joint_names: Sequence[str]) -> ActionChunk:
         weights_version=chunk.version,
         weights_checksum=chunk.checksum,
         inference_time=chunk.inference_time,
+        base_deviation=_figure(chunk.base_deviation),
+        feature_deviation=_figure(chunk.feature_deviation),
     )
     message.header.stamp = stamp(chunk.stamp)
     return message
@@ -57,6 +61,31 @@ def status_message(report: WindowReport) -> AdaptationStatus:
     )
     message.header.stamp = stamp(report.stamps[-1])
     return message
+
+
+def control_message(health: ControlHealth, mode: Mode, now: int, *, ticks_lost: int) -> ControlStatus:
+    """How control and adaptation do at ``now`` (nanoseconds) in ``mode``; an adaptation that is infinitely busy is dead."""
+    message = ControlStatus(
+        mode=mode.value,
+        jitter=health.jitter,
+        underruns=health.underruns,
+        ticks_lost=ticks_lost,
+        adaptation_alive=math.isfinite(health.busy),
+        adaptation_busy=health.busy,
+        queue_depth=health.queue_depth,
+    )
+    message.header.stamp = stamp(now)
+    return message
+
+
+def control_health(message: ControlStatus) -> ControlHealth:
+    """The same as the safeguard reads it."""
+    return ControlHealth(
+        jitter=message.jitter,
+        underruns=message.underruns,
+        busy=message.adaptation_busy if message.adaptation_alive else math.inf,
+        queue_depth=message.queue_depth,
+    )
 
 
 def trajectory_message(positions: Positions, joint_names: Sequence[str], *, period: float) -> JointTrajectory:

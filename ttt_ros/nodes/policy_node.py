@@ -14,14 +14,15 @@ from std_srvs.srv import SetBool, Trigger
 from trajectory_msgs.msg import JointTrajectory
 
 from ttt_ros.adaptation.report import WindowReport
+from ttt_ros.control.health import ControlHealthMeter
 from ttt_ros.control.loop import Command
 from ttt_ros.control.schedule import Chunk
 from ttt_ros.control.session import Session
 from ttt_ros.errors import CheckpointError, ConfigurationError, TttRosError
-from ttt_ros.msg import ActionChunk, AdaptationStatus
+from ttt_ros.msg import ActionChunk, AdaptationStatus, ControlStatus
 from ttt_ros.nodes import diagnostics, lifecycle, policy_messages
 from ttt_ros.nodes.acknowledgement import CLOCK_TOPIC, Acknowledgement
-from ttt_ros.nodes.mode_log import log_mode
+from ttt_ros.nodes.mode_log import ModeLog
 from ttt_ros.nodes.parameters import optional_path, refuse_unknown, value
 from ttt_ros.nodes.peers import live_publishers
 from ttt_ros.nodes.policy_diagnostics import PolicyDiagnostics
@@ -34,6 +35,7 @@ from ttt_ros.policies.factory import create_policy
 from ttt_ros.safeguard.ladder import Mode
 
 _THROTTLE = 1.0  # s between two logs of the same kind
+CONTROL_STATUS_PERIOD = 0.1  # s
 
 
 class PolicyNode(LifecycleNode):
@@ -94,7 +96,7 @@ class PolicyNode(LifecycleNode):
         self._joint_names = policy.specification.joint_names
         self._period = policy.specification.period
         self._reports: deque[WindowReport] = deque()
-        self._mode: Mode | None = None
+        self._modes = ModeLog(self)
         self._acknowledgement = self._stepped() if value(self, "control.stepped") else None
         self._session = Session(
             policy,
@@ -106,7 +108,7 @@ class PolicyNode(LifecycleNode):
             threaded=self._acknowledgement is None,
         )
         self._session.enabled = value(self, "adaptation.enabled")
-        self._diagnostics = PolicyDiagnostics(self, self._session, parameters.cameras, shadow=self._shadow)
+        self._diagnostics = PolicyDiagnostics(self, self._session, parameters.cameras, modes=self._modes, shadow=self._shadow)
         self._create_publishers()
         inputs = PolicyInput(
             self,
@@ -131,8 +133,9 @@ class PolicyNode(LifecycleNode):
     def _create_publishers(self) -> None:
         self._chunk_publisher = self.create_lifecycle_publisher(ActionChunk, "~/action_chunk", RELIABLE)
         self._status_publisher = self.create_lifecycle_publisher(AdaptationStatus, "~/adaptation_status", RELIABLE)
+        self._control_publisher = self.create_lifecycle_publisher(ControlStatus, "~/control_status", RELIABLE)
         self._diagnostics_publisher = self.create_lifecycle_publisher(DiagnosticArray, "/diagnostics", RELIABLE)
-        publishers = [self._chunk_publisher, self._status_publisher, self._diagnostics_publisher]
+        publishers = [self._chunk_publisher, self._status_publisher, self._control_publisher, self._diagnostics_publisher]
         if not self._shadow:
             self._trajectory_publisher = self.create_lifecycle_publisher(JointTrajectory, "joint_trajectory", RELIABLE)
             publishers.append(self._trajectory_publisher)
@@ -153,8 +156,10 @@ class PolicyNode(LifecycleNode):
         self._refuse_second_policy(own=1)
         self._session.reset()
         self._diagnostics.start()
+        self._health = ControlHealthMeter(self._session, self._period)
         reporting = self.create_timer(diagnostics.PERIOD, self._on_diagnostics)
-        self._running = [lambda: self.destroy_timer(reporting), self._start_ticking()]
+        telling = self.create_timer(CONTROL_STATUS_PERIOD, self._on_control_status)
+        self._running = [lambda: self.destroy_timer(reporting), lambda: self.destroy_timer(telling), self._start_ticking()]
 
     def _start_ticking(self) -> Callable[[], object]:
         """Returns what ends it."""
@@ -195,6 +200,7 @@ class PolicyNode(LifecycleNode):
 
     def _tick(self, now: int) -> None:
         self._diagnostics.ticked(now)
+        self._health.ticked(now)
         if self._reconfigure:
             self._apply_parameters()
         command = self._session.loop.tick(now)
@@ -209,12 +215,9 @@ class PolicyNode(LifecycleNode):
 
     def _announce(self, command: Command) -> None:
         self._diagnostics.commanded(command)
-        if command.mode == self._mode:
+        if not self._modes.entered(command.mode, command.reasons):
             return
-        entering_stop = command.mode == Mode.STOP
-        self._mode = command.mode
-        log_mode(self, command.mode, command.reasons)
-        if entering_stop and not self._shadow:
+        if command.mode == Mode.STOP and not self._shadow:
             # A joint_trajectory_controller answers an empty trajectory by dropping its goal.
             self._trajectory_publisher.publish(JointTrajectory(joint_names=list(self._joint_names)))
 
@@ -264,6 +267,12 @@ class PolicyNode(LifecycleNode):
         self._reconfigure = False
         self._session.enabled = value(self, "adaptation.enabled")
         self._session.reconfigure(adaptation_config(self))
+
+    def _on_control_status(self) -> None:
+        mode = self._diagnostics.mode
+        if mode is not None:
+            now, lost = self.get_clock().now().nanoseconds, self._diagnostics.ticks_lost
+            self._control_publisher.publish(policy_messages.control_message(self._health.taken(), mode, now, ticks_lost=lost))
 
     def _on_diagnostics(self) -> None:
         self._diagnostics_publisher.publish(diagnostics.array(self, self._diagnostics.statuses()))

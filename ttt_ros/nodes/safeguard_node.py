@@ -6,18 +6,18 @@ from typing import Any
 
 from ament_index_python.packages import get_package_share_directory
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
-from sensor_msgs.msg import CompressedImage, Image, JointState
 from std_srvs.srv import Trigger
 
 from ttt_ros.configuration import load_yaml
-from ttt_ros.msg import ActionChunk, AdaptationStatus, SafeguardState
+from ttt_ros.msg import SafeguardState
 from ttt_ros.nodes import diagnostics, lifecycle
-from ttt_ros.nodes.mode_log import in_words, log_mode
+from ttt_ros.nodes.mode_log import ModeLog, in_words
 from ttt_ros.nodes.parameters import declare, optional_path, refuse_unknown, value
-from ttt_ros.nodes.policy_messages import NOT_COMPUTED
-from ttt_ros.nodes.quality_of_service import LATCHED, RELIABLE, SENSOR
-from ttt_ros.nodes.stamps import serialized_stamp, stamp
+from ttt_ros.nodes.quality_of_service import LATCHED, RELIABLE
+from ttt_ros.nodes.safeguard_input import SafeguardInput
+from ttt_ros.nodes.stamps import stamp
 from ttt_ros.safeguard import signals
 from ttt_ros.safeguard.configuration import SafeguardConfig
 from ttt_ros.safeguard.judge import Safeguard, Verdict
@@ -43,6 +43,9 @@ class SafeguardNode(LifecycleNode):
         declare(self, "rules", _DEFAULT_RULES, "file with the rules; a name without a folder is one in the package's config folder")
         declare(self, "policy_node", "policy", "name of the policy node that is watched")
         declare(self, "cameras", ["scene", "wrist"], "names of the cameras that must not fall silent")
+        declare(self, "camera_rates", [0.0], "nominal rates of these cameras, 0: unknown [Hz]")
+        declare(self, "joint_state_rate", 0.0, "nominal rate of the joint states, 0: unknown [Hz]", minimum=0.0, maximum=10_000.0)
+        declare(self, "commands_topic", "joint_trajectory", "commands to the robot, which it is seen to follow")
         declare(self, "compressed", False, "watch camera/NAME/image_raw/compressed instead of camera/NAME/image_raw")
         refuse_unknown(self)
         self._safeguard: Safeguard | None = None
@@ -80,34 +83,38 @@ class SafeguardNode(LifecycleNode):
         self.get_logger().info(f"{len(self._config.rules)} rules from {path}")
 
     def _activate(self) -> None:
-        cameras, policy = value(self, "cameras"), value(self, "policy_node")
-        self._safeguard = Safeguard(self._config, cameras=cameras, now=self._now())
-        self._mode: Mode | None = None
-
-        def subscribe(kind: type, topic: str, callback: Callable[..., None], profile, *, raw: bool = False) -> None:
-            subscription = self.create_subscription(kind, topic, callback, profile, raw=raw)
-            self._entities.append(lambda: self.destroy_subscription(subscription))
-
-        # Images and joint states are not deserialized: only the stamp counts here.
-        image_kind, suffix = (CompressedImage, "/compressed") if value(self, "compressed") else (Image, "")
-        for camera in cameras:
-            subscribe(image_kind, f"camera/{camera}/image_raw{suffix}", self._camera_callback(camera), SENSOR, raw=True)
-        subscribe(JointState, "joint_states", self._on_joints, SENSOR, raw=True)
-        subscribe(ActionChunk, f"{policy}/action_chunk", self._on_chunk, RELIABLE)
-        subscribe(AdaptationStatus, f"{policy}/adaptation_status", self._on_status, RELIABLE)
-
+        cameras = value(self, "cameras")
+        rates = dict(zip(cameras, value(self, "camera_rates"), strict=False))
+        self._safeguard = Safeguard(
+            self._config, cameras=cameras, now=self._now(), camera_rates=rates, joint_state_rate=value(self, "joint_state_rate")
+        )
+        self._modes = ModeLog(self)
+        self._published: Mode | None = None
+        self._input = SafeguardInput(
+            self,
+            self._safeguard,
+            cameras=cameras,
+            compressed=value(self, "compressed"),
+            policy=value(self, "policy_node"),
+            commands_topic=value(self, "commands_topic"),
+            judged=self._publish_change,
+        )
         self._state_publisher = self.create_publisher(SafeguardState, "~/state", LATCHED)
         self._diagnostics_publisher = self.create_publisher(DiagnosticArray, "/diagnostics", RELIABLE)
         service = self.create_service(Trigger, "~/reset", self._on_reset)
         heartbeat = self.create_timer(self._config.heartbeat_period, self._on_heartbeat)
         reporting = self.create_timer(diagnostics.PERIOD, self._on_diagnostics)
         self._entities += [
+            self._input.close,
             lambda: self.destroy_publisher(self._state_publisher),
             lambda: self.destroy_publisher(self._diagnostics_publisher),
             lambda: self.destroy_service(service),
             lambda: self.destroy_timer(heartbeat),
             lambda: self.destroy_timer(reporting),
         ]
+        if value(self, "use_sim_time"):
+            wall = self.create_timer(self._config.heartbeat_period, self._input.watch_clock, clock=Clock(clock_type=ClockType.STEADY_TIME))
+            self._entities.append(lambda: self.destroy_timer(wall))
         self._publish(self._safeguard.judge())
 
     def _release(self) -> None:
@@ -118,31 +125,14 @@ class SafeguardNode(LifecycleNode):
     def _now(self) -> int:
         return int(self.get_clock().now().nanoseconds)
 
-    def _camera_callback(self, camera: str) -> Callable[[bytes], None]:
-        return lambda message: self._safeguard.streams.heard_camera(camera, serialized_stamp(message))
-
-    def _on_joints(self, message: bytes) -> None:
-        self._safeguard.streams.heard_joint_state(serialized_stamp(message))
-
-    def _on_chunk(self, message: ActionChunk) -> None:
-        self._safeguard.streams.heard_chunk(self._now())
-
-    def _on_status(self, message: AdaptationStatus) -> None:
-        readings = {
-            signals.GRADIENT_NORM.name: message.gradient_norm,
-            signals.DRIFT_TOTAL.name: message.drift,
-            signals.ACTION_DEVIATION.name: message.action_deviation,
-            signals.PREDICTION_LOSS.name: message.prediction_loss,
-            signals.REJECTED.name: float(not (message.committed or message.withheld)),
-        }
-        computed = {name: reading for name, reading in readings.items() if reading != NOT_COMPUTED}
-        before = self._safeguard.judge().mode
-        self._safeguard.read_window(computed, self._now(), version=message.weights_version, committed=message.committed)
+    def _publish_change(self) -> None:
+        """A changed mode does not wait for the next heartbeat."""
         verdict = self._safeguard.judge()
-        if verdict.mode != before:  # a worse mode does not wait for the next heartbeat
+        if verdict.mode != self._published:
             self._publish(verdict)
 
     def _on_heartbeat(self) -> None:
+        self._input.look()
         self._publish(self._safeguard.tick(self._now()))
 
     def _on_reset(self, _request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
@@ -153,9 +143,8 @@ class SafeguardNode(LifecycleNode):
         return response
 
     def _publish(self, verdict: Verdict) -> None:
-        if verdict.mode != self._mode:
-            log_mode(self, verdict.mode, verdict.reasons)
-            self._mode = verdict.mode
+        self._published = verdict.mode
+        self._modes.entered(verdict.mode, verdict.reasons)
         message = SafeguardState(
             mode=int(verdict.mode),
             permit=verdict.permit,
@@ -168,13 +157,26 @@ class SafeguardNode(LifecycleNode):
         self._state_publisher.publish(message)
 
     def _on_diagnostics(self) -> None:
+        self._input.count_publishers()
         verdict = self._safeguard.judge()
         values: dict[str, object] = {"mode": verdict.mode.label, "latched": verdict.latched, "trusted version": verdict.trusted_version}
-        values |= {
-            f"age of {reading.source or reading.signal} [s]": reading.value for reading in self._safeguard.streams.readings(self._now())
+        values |= {f"entered {kind}": count for kind, count in self._modes.counts.items()}
+        level = _LEVELS[verdict.mode]
+        mode = diagnostics.status(self, "mode", level, in_words(verdict.mode, verdict.reasons), values)
+        read = diagnostics.status(self, "signals", DiagnosticStatus.OK, f"{len(self._safeguard.latest)} signals read", self._signals())
+        self._diagnostics_publisher.publish(diagnostics.array(self, [mode, read]))
+
+    def _signals(self) -> dict[str, object]:
+        """The newest reading of each signal by its name and unit; those never read are told as well."""
+        readings = self._safeguard.latest
+        return {
+            f"{signal.name} [{signal.unit or 1}]": _in_short(readings[name]) if name in readings else "not read"
+            for name, signal in signals.SIGNALS.items()
         }
-        status = diagnostics.status(self, "mode", _LEVELS[verdict.mode], in_words(verdict.mode, verdict.reasons), values)
-        self._diagnostics_publisher.publish(diagnostics.array(self, [status]))
+
+
+def _in_short(reading: signals.Reading) -> str:
+    return f"{reading.value:.6g}" + (f" ({reading.source})" if reading.source else "")
 
 
 def main() -> None:

@@ -15,6 +15,7 @@ from torch import Tensor
 from ttt_ros import configuration
 from ttt_ros.errors import CheckpointError, ConfigurationError, SpecificationError
 from ttt_ros.policies.checksum import tensor_checksum
+from ttt_ros.policies.familiarity import FeatureStatistics
 from ttt_ros.policies.memory.configuration import MemoryConfig
 from ttt_ros.policies.memory.policy import MemoryPolicy
 from ttt_ros.policies.specification import PolicySpecification
@@ -33,6 +34,7 @@ _KINDS: dict[str, tuple[type[BuiltIn], type[VlaConfig | MemoryConfig]]] = {
 }
 
 _HEADER_KEY = "ttt_ros"
+_STATISTICS = "feature_statistics."
 _PERIOD_TOLERANCE = 0.01
 
 
@@ -49,6 +51,7 @@ class CheckpointHeader:
         specification: what the policy expects of the robot.
         vocabulary: the words that it reads.
         training: facts about where the weights come from, for people.
+        statistics_checksum: of the feature statistics; empty if the file holds none.
     """
 
     format_version: int
@@ -58,20 +61,24 @@ class CheckpointHeader:
     specification: PolicySpecification
     vocabulary: tuple[str, ...]
     training: dict[str, JsonValue]
+    statistics_checksum: str = ""
 
 
 def save_policy(policy: BuiltIn, path: Path, *, training: Mapping[str, JsonValue]) -> None:
     """Writes ``policy`` to ``path``; ``training`` says where its weights come from."""
-    tensors = policy.state_dict()
+    tensors, statistics = policy.state_dict(), policy.statistics
+    known = {} if statistics is None else {"mean": statistics.mean, "whitening": statistics.whitening}
     header = CheckpointHeader(
         format_version=FORMAT_VERSION,
         kind=next(kind for kind, (built_in, _) in _KINDS.items() if type(policy) is built_in),
         checksum=tensor_checksum(tensors),
+        statistics_checksum=tensor_checksum(known) if known else "",
         config=json.loads(json.dumps(dataclasses.asdict(policy.config))),
         specification=policy.specification,
         vocabulary=policy.vocabulary.words,
         training=dict(training),
     )
+    tensors = {**tensors, **{_STATISTICS + name: tensor for name, tensor in known.items()}}
     write_tensors(path, tensors, metadata={_HEADER_KEY: json.dumps(dataclasses.asdict(header))})
 
 
@@ -96,11 +103,13 @@ def load_policy(path: Path, *, device: str = "cpu") -> BuiltIn:
     with _opened(path) as file:
         header = _parsed_header(path, file)
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    known = {name.removeprefix(_STATISTICS): tensors.pop(name) for name in list(tensors) if name.startswith(_STATISTICS)}
     policy = _built(path, header)
     _check_tensors(path, tensors, expected=policy.state_dict())
     if tensor_checksum(tensors) != header.checksum:
         raise CheckpointError(f"{path}: the tensors do not have the checksum that the header states; the file was altered, get it again")
     policy.load_state_dict(tensors)
+    policy.statistics = _statistics(path, known, header, device)
     return policy.requires_grad_(False).eval().to(device)
 
 
@@ -174,6 +183,14 @@ def _built(path: Path, header: CheckpointHeader) -> BuiltIn:
         raise CheckpointError(f"the header does not fit: {error}") from None
     except SpecificationError as error:
         raise CheckpointError(f"{path}: {error}") from None
+
+
+def _statistics(path: Path, known: Mapping[str, Tensor], header: CheckpointHeader, device: str) -> FeatureStatistics | None:
+    if not known and not header.statistics_checksum:
+        return None
+    if known.keys() != {"mean", "whitening"} or tensor_checksum(known) != header.statistics_checksum:
+        raise CheckpointError(f"{path}: the feature statistics do not have the checksum that the header states; get the file again")
+    return FeatureStatistics(mean=known["mean"], whitening=known["whitening"]).to(device)
 
 
 def _check_tensors(path: Path, tensors: Mapping[str, Tensor], *, expected: Mapping[str, Tensor]) -> None:

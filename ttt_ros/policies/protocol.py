@@ -67,6 +67,13 @@ class Policy(Protocol):
         """
         ...
 
+    def novelty(self, features: Features) -> Tensor | None:
+        """Distance of features from those of training, (batch,): squared Mahalanobis distance over the dimension, 1 in the mean.
+
+        None if the policy does not know the mean and covariance of its features in training (TTT++, NeurIPS 2021).
+        """
+        ...
+
     def begin(self) -> Memory:
         """The memory of a policy that has seen nothing yet, for a batch of 1."""
         ...
@@ -89,7 +96,11 @@ class Policy(Protocol):
 
 
 class Memoryless:
-    """The part of the protocol about memory and learned rates, for a policy that has neither."""
+    """The part of the protocol about memory, learned rates and feature statistics, for a policy that has none of them."""
+
+    def novelty(self, features: Features) -> Tensor | None:
+        """Not known."""
+        return None
 
     def begin(self) -> Memory:
         """Nothing."""

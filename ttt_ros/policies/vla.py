@@ -13,6 +13,7 @@ from torch.nn import functional
 from ttt_ros.configuration import strict
 from ttt_ros.errors import SpecificationError
 from ttt_ros.policies.checksum import tensor_checksum
+from ttt_ros.policies.familiarity import Familiarity
 from ttt_ros.policies.layers import Block, ImageTokens, LateBlock, patch_size
 from ttt_ros.policies.observation import Observation
 from ttt_ros.policies.observed import checked_positions, stacked_images
@@ -58,7 +59,7 @@ class VlaConfig:
         return patch_size(self.stem_channels)
 
 
-class VisionLanguageActionPolicy(Memoryless, nn.Module):
+class VisionLanguageActionPolicy(Familiarity, Memoryless, nn.Module):
     """Answers images, joint positions and an instruction with a chunk of absolute joint positions.
 
     It obeys :class:`ttt_ros.policies.protocol.Policy`. The trunk is all that runs before the first fast MLP; its output
@@ -185,6 +186,10 @@ class VisionLanguageActionPolicy(Memoryless, nn.Module):
         seen = tokens[:, : cameras * self._tokens_per_camera].reshape(batch, cameras, self._tokens_per_camera, -1)
         summary = functional.layer_norm(seen.float(), seen.shape[-1:]).mean(dim=2).flatten(1)
         return {"tokens": tokens, "proprioception": positions, "summary": summary}
+
+    def summary(self, features: Features) -> Tensor:
+        """The mean of each camera's normalised tokens, (batch, cameras * width)."""
+        return features["summary"]
 
     def act(self, features: Features, fast: FastWeights, memory: Memory = NO_MEMORY) -> Tensor:
         """Computes chunks of target positions, float32, radians, shape (batch, horizon, joints); differentiable."""

@@ -5,16 +5,7 @@ from dataclasses import dataclass, field
 
 from ttt_ros.errors import ConfigurationError
 from ttt_ros.safeguard.clock import CLOCK_JUMP, NANOSECONDS
-from ttt_ros.safeguard.signals import ADAPTATION_AGE, CAMERA_AGE, CHUNK_AGE, JOINT_STATE_AGE
-
-
-@dataclass(frozen=True, kw_only=True)
-class Reading:
-    """One value of a signal; ``source`` names the stream where there are several."""
-
-    signal: str
-    value: float
-    source: str = ""
+from ttt_ros.safeguard.signals import ADAPTATION_AGE, CAMERA_AGE, CHUNK_AGE, JOINT_STATE_AGE, Reading, worst
 
 
 @dataclass(kw_only=True)
@@ -84,8 +75,7 @@ class StreamAges:
 
     def _camera_reading(self, now: int) -> tuple[Reading, ...]:
         ages = {name: self._robot_age(self._robot.camera_stamps.get(name), now) for name in self._cameras}
-        readings = [Reading(signal=CAMERA_AGE.name, value=age, source=name) for name, age in ages.items() if age is not None]
-        return (max(readings, key=lambda reading: reading.value),) if readings else ()
+        return worst(CAMERA_AGE, {name: age for name, age in ages.items() if age is not None})
 
     def _joint_reading(self, now: int) -> tuple[Reading, ...]:
         age = self._robot_age(self._robot.joint_stamp, now)

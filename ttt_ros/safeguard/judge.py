@@ -2,13 +2,17 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from ttt_ros.safeguard import ladder
 from ttt_ros.safeguard.ages import StreamAges
 from ttt_ros.safeguard.configuration import SafeguardConfig
+from ttt_ros.safeguard.control_health import ControlMonitor
 from ttt_ros.safeguard.ladder import Demand, Mode
+from ttt_ros.safeguard.losses import LossHistory
 from ttt_ros.safeguard.rules import RuleState, demand, observe
-from ttt_ros.safeguard.signals import signal_named
+from ttt_ros.safeguard.sensors import SensorMonitor
+from ttt_ros.safeguard.signals import LOSS_RATIO, PREDICTION_LOSS, Reading, signal_named
 from ttt_ros.safeguard.trust import TrustedVersions
 
 
@@ -36,12 +40,37 @@ class Verdict:
 class Safeguard:
     """Judges the readings of one policy; all instants are nanoseconds of one clock, handed in by the caller.
 
-    It starts in ``base``, as ignorant as a silent one, and leaves it once every rule on a stream's age has seen as many good
-    readings as it takes to clear the rule.
+    It starts in ``base``, as ignorant as a silent one, and leaves it once every rule on a signal that is needed has seen as many
+    good readings as it takes to clear the rule.
+
+    Attributes:
+        streams: ages of all streams, to be told what is heard.
+        sensors: content, rate and motion of the robot's streams, likewise.
+        control: what the policy node says of itself, likewise.
+        latest: the newest reading of each signal.
     """
 
-    def __init__(self, config: SafeguardConfig, *, cameras: Sequence[str], now: int) -> None:
+    def __init__(
+        self,
+        config: SafeguardConfig,
+        *,
+        cameras: Sequence[str],
+        now: int,
+        camera_rates: Mapping[str, float] = MappingProxyType({}),
+        joint_state_rate: float = 0.0,
+    ) -> None:
+        """Begins to watch.
+
+        Args:
+            cameras: names of those that must not fall silent.
+            camera_rates: nominal rates in Hz, of those of which it is known.
+            joint_state_rate: nominal rate in Hz; 0 if it is unknown.
+        """
         self.streams = StreamAges(cameras, startup_grace=config.startup_grace, now=now)
+        self.sensors = SensorMonitor({name: camera_rates.get(name, 0.0) for name in cameras}, joint_state_rate=joint_state_rate)
+        self.control = ControlMonitor()
+        self.latest: dict[str, Reading] = {}
+        self._losses = LossHistory()
         self._rules = config.rules
         self._states = [RuleState() for _ in self._rules]
         self._unproven = self._stream_rules()
@@ -55,6 +84,7 @@ class Safeguard:
             ConfigurationError: the signal is unknown.
         """
         signal_named(signal)
+        self.latest[signal] = Reading(signal=signal, value=value, source=source)
         for index, rule in enumerate(self._rules):
             if rule.signal != signal:
                 continue
@@ -63,26 +93,30 @@ class Safeguard:
                 self._unproven.discard(index)
         self._ladder = ladder.advance(self._ladder, self._demands(), now)
 
-    def read_window(self, readings: Mapping[str, float], now: int, *, version: int, committed: bool) -> None:
+    def read_window(
+        self, readings: Mapping[str, float], now: int, *, version: int, committed: bool, sources: Mapping[str, str] = MappingProxyType({})
+    ) -> None:
         """Takes the readings, by signal, of one adaptation status.
 
         Args:
-            readings: by signal name; window signals only.
+            readings: by signal name; window signals only, to which that of the loss ratio is added here.
             now: when the status arrived.
             version: of the weights in force after the window.
             committed: whether this window made that version.
+            sources: which of several modules a reading is of, by signal name.
 
         Raises:
             ConfigurationError: a signal is unknown.
         """
         self.streams.heard_adaptation_status(now)
+        readings = {**readings, **self._loss_ratio(readings.get(PREDICTION_LOSS.name), committed=committed)}
         for signal, value in readings.items():
-            self.read(signal, value, now)
+            self.read(signal, value, now, source=sources.get(signal, ""))
         self._trusted.reported(version, committed=committed, clean=not self._violated_by(readings))
 
     def tick(self, now: int) -> Verdict:
-        """Reads the ages of the streams, once per heartbeat, and judges."""
-        for reading in self.streams.readings(now):
+        """Reads all streams, once per heartbeat, and judges."""
+        for reading in (*self.streams.readings(now), *self.sensors.readings(now), *self.control.readings(now)):
             self.read(reading.signal, reading.value, now, source=reading.source)
         return self.judge()
 
@@ -109,11 +143,20 @@ class Safeguard:
                 self._states[index] = RuleState()
         self._unproven = self._stream_rules()
         self.streams.forget_policy()
+        self.control.forget()
         self._ladder = ladder.reset(self._ladder, self._demands(), now)
         return self.judge()
 
     def _stream_rules(self) -> set[int]:
-        return {index for index, rule in enumerate(self._rules) if signal_named(rule.signal).cadence == "tick"}
+        return {index for index, rule in enumerate(self._rules) if signal_named(rule.signal).needed}
+
+    def _loss_ratio(self, loss: float | None, *, committed: bool) -> dict[str, float]:
+        if loss is None:
+            return {}
+        ratio = self._losses.ratio(loss)
+        if committed:
+            self._losses.committed(loss)
+        return {} if ratio is None else {LOSS_RATIO.name: ratio}
 
     def _violated_by(self, readings: Mapping[str, float]) -> bool:
         return any(rule.violated_by(readings[rule.signal]) for rule in self._rules if rule.signal in readings)

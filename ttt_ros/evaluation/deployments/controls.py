@@ -71,6 +71,10 @@ class FlippedPolicy:
         """As the policy."""
         return self._policy.act(features, fast, memory)
 
+    def novelty(self, features: Features) -> Tensor | None:
+        """As the policy."""
+        return self._policy.novelty(features)
+
     def begin(self) -> Memory:
         """As the policy."""
         return self._policy.begin()

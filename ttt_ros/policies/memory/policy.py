@@ -9,6 +9,7 @@ from torch.nn import functional
 
 from ttt_ros.errors import SpecificationError
 from ttt_ros.policies.checksum import tensor_checksum
+from ttt_ros.policies.familiarity import Familiarity
 from ttt_ros.policies.memory.configuration import MemoryConfig, MemoryKind
 from ttt_ros.policies.memory.memories import AttentionMemory, LstmMemory, WindowMemory
 from ttt_ros.policies.memory.movements import MovementBasis
@@ -27,7 +28,7 @@ _SEEN = 0.5
 """Confidence from which a point counts as seen."""
 
 
-class MemoryPolicy(nn.Module):
+class MemoryPolicy(Familiarity, nn.Module):
     """Answers an image, joint positions and an instruction with a chunk of absolute joint positions.
 
     It obeys :class:`ttt_ros.policies.protocol.Policy`. The trunk finds points in the image; the instruction says which of them is the goal.
@@ -133,6 +134,10 @@ class MemoryPolicy(nn.Module):
             "proprioception": checked_positions(observation, self._specification)[None].to(device),
             "words": torch.tensor([words], device=device),
         }
+
+    def summary(self, features: Features) -> Tensor:
+        """The points found in the image, each with its confidence, and the normalised joint positions, (batch, 3 * points + joints)."""
+        return torch.cat([features["points"].flatten(-2), self._normalised(features)], dim=-1)
 
     def act(self, features: Features, fast: FastWeights, memory: Memory = NO_MEMORY) -> Tensor:
         """Computes chunks of target positions, float32, radians, shape (batch, horizon, joints); differentiable."""

@@ -1,0 +1,157 @@
+"""What the safeguard node hears: the robot's streams, the commands, and all that the policy node says."""
+
+import math
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from rclpy.node import Node
+from rclpy.qos import QoSProfile
+from rclpy.serialization import deserialize_message
+from sensor_msgs.msg import CompressedImage, Image, JointState
+from trajectory_msgs.msg import JointTrajectory
+
+from ttt_ros.control.images import decode_compressed
+from ttt_ros.errors import ObservationError
+from ttt_ros.msg import ActionChunk, AdaptationStatus, ControlStatus
+from ttt_ros.nodes import policy_messages
+from ttt_ros.nodes.policy_messages import NOT_COMPUTED
+from ttt_ros.nodes.quality_of_service import RELIABLE, SENSOR
+from ttt_ros.nodes.stamps import nanoseconds, serialized_stamp
+from ttt_ros.safeguard import signals
+from ttt_ros.safeguard.judge import Safeguard
+from ttt_ros.safeguard.pictures import content_digest, saturated_share
+from ttt_ros.safeguard.sensors import JOINT_STATES
+
+_AFTER_STAMP = 12
+"""Bytes of a serialized message up to the end of its header's stamp: encapsulation, seconds, nanoseconds."""
+
+_BEFORE_PIXELS = 128
+"""Bytes that hold the fields before the pixels; frame names and encodings are short."""
+
+
+class SafeguardInput:
+    """Subscribes and hands everything to a safeguard; calls ``judged`` after what may have changed the mode.
+
+    Images are not deserialized. Of those that come between two heartbeats only the newest is looked at, in ``look``.
+    """
+
+    def __init__(
+        self,
+        node: Node,
+        safeguard: Safeguard,
+        *,
+        cameras: list[str],
+        compressed: bool,
+        policy: str,
+        commands_topic: str,
+        judged: Callable[[], None],
+    ) -> None:
+        """Creates the subscriptions."""
+        self._node = node
+        self._safeguard = safeguard
+        self._compressed = compressed
+        self._judged = judged
+        self._frames: dict[str, bytes] = {}
+        self._clock = (0, time.monotonic())
+        self._subscriptions: list[Any] = []
+        image_kind, suffix = (CompressedImage, "/compressed") if compressed else (Image, "")
+        self._topics = {camera: f"camera/{camera}/image_raw{suffix}" for camera in cameras} | {JOINT_STATES: "joint_states"}
+        for camera in cameras:
+            self._subscribe(image_kind, self._topics[camera], self._image_taker(camera), SENSOR, raw=True)
+        self._subscribe(JointState, "joint_states", self._take_joints, SENSOR)
+        self._subscribe(JointTrajectory, commands_topic, self._take_command, RELIABLE)
+        self._subscribe(ActionChunk, f"{policy}/action_chunk", self._take_chunk, RELIABLE)
+        self._subscribe(AdaptationStatus, f"{policy}/adaptation_status", self._take_window, RELIABLE)
+        self._subscribe(ControlStatus, f"{policy}/control_status", self._take_control, RELIABLE)
+
+    def close(self) -> None:
+        """Destroys the subscriptions."""
+        while self._subscriptions:
+            self._node.destroy_subscription(self._subscriptions.pop())
+
+    def look(self) -> None:
+        """Looks at the frames that came since the last time."""
+        for camera, message in self._frames.items():
+            content = memoryview(message)[_AFTER_STAMP:]
+            self._safeguard.sensors.saw(camera, digest=content_digest(content), saturation=self._saturation(message))
+        self._frames.clear()
+
+    def count_publishers(self) -> None:
+        """Counts who publishes each sensor topic."""
+        self._safeguard.sensors.counted_publishers({name: self._node.count_publishers(topic) for name, topic in self._topics.items()})
+
+    def watch_clock(self) -> None:
+        """Reads for how long the ROS clock has stood still; call it by the wall clock."""
+        now, wall = self._now(), time.monotonic()
+        if now != self._clock[0]:
+            self._clock = (now, wall)
+        stood = wall - self._clock[1]
+        self._safeguard.sensors.clock_stood(stood)
+        self._safeguard.read(signals.CLOCK_STALL.name, stood, now)
+        self._judged()
+
+    def _subscribe(self, kind: type, topic: str, take: Callable[[Any], None], profile: QoSProfile, *, raw: bool = False) -> None:
+        self._subscriptions.append(self._node.create_subscription(kind, topic, take, profile, raw=raw))
+
+    def _now(self) -> int:
+        return int(self._node.get_clock().now().nanoseconds)
+
+    def _saturation(self, message: bytes) -> float:
+        if not self._compressed:
+            return saturated_share(np.frombuffer(message, dtype=np.uint8, offset=min(_BEFORE_PIXELS, len(message))))
+        try:
+            image = deserialize_message(message, CompressedImage)
+            return saturated_share(decode_compressed(memoryview(image.data), image.format))
+        except ObservationError:
+            return math.nan  # which every rule takes for a violation
+
+    def _image_taker(self, camera: str) -> Callable[[bytes], None]:
+        def take(message: bytes) -> None:
+            stamp = serialized_stamp(message)
+            self._safeguard.streams.heard_camera(camera, stamp)
+            self._safeguard.sensors.heard_camera(camera, stamp=stamp, now=self._now())
+            self._frames[camera] = message
+
+        return take
+
+    def _take_joints(self, message: JointState) -> None:
+        stamp = nanoseconds(message.header.stamp)
+        self._safeguard.streams.heard_joint_state(stamp)
+        positions = dict(zip(message.name, message.position, strict=False))
+        self._safeguard.sensors.heard_joints(positions, stamp=stamp, now=self._now())
+
+    def _take_command(self, message: JointTrajectory) -> None:
+        if message.points:
+            positions = dict(zip(message.joint_names, message.points[0].positions, strict=False))
+            self._safeguard.sensors.commanded(positions, now=self._now())
+
+    def _take_chunk(self, message: ActionChunk) -> None:
+        now = self._now()
+        self._safeguard.streams.heard_chunk(now)
+        self._safeguard.read(signals.BASE_DEVIATION.name, message.base_deviation, now)
+        if message.feature_deviation != NOT_COMPUTED:
+            self._safeguard.read(signals.FEATURE_DEVIATION.name, message.feature_deviation, now)
+        self._judged()
+
+    def _take_window(self, message: AdaptationStatus) -> None:
+        readings = {
+            signals.GRADIENT_NORM.name: message.gradient_norm,
+            signals.UPDATE_NORM.name: message.update_norm,
+            signals.DRIFT_TOTAL.name: message.drift,
+            signals.ACTION_DEVIATION.name: message.action_deviation,
+            signals.PREDICTION_LOSS.name: message.prediction_loss,
+            signals.REJECTED.name: float(not (message.committed or message.withheld)),
+        }
+        computed = {name: reading for name, reading in readings.items() if reading != NOT_COMPUTED}
+        if message.samples:
+            computed[signals.TRIMMED.name] = message.samples_trimmed / message.samples
+        sources = {}
+        for reading in signals.worst(signals.DRIFT_MODULE, {each.module: each.relative for each in message.module_drift}):
+            computed[reading.signal], sources[reading.signal] = reading.value, reading.source
+        self._safeguard.read_window(computed, self._now(), version=message.weights_version, committed=message.committed, sources=sources)
+        self._judged()
+
+    def _take_control(self, message: ControlStatus) -> None:
+        self._safeguard.control.heard(policy_messages.control_health(message), self._now())
