@@ -87,5 +87,6 @@ class RecordedBench(Bench):
             self.run(1, mode)
 
     def close(self) -> None:
+        assert self.session.adaptation.stop(timeout=30)  # longer than a node may take: a busy machine is no failure here
         assert self.session.close()
         self.bag.close()
