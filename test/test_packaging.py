@@ -39,7 +39,7 @@ def _run(installed: Path, *arguments: str) -> "subprocess.CompletedProcess[str]"
         "evaluation/deployments/suites/deployment.yaml",
         "evaluation/templates/report.html",
         "evaluation/bags/schema.json",
-        "cli.py",
+        "cli/application.py",
     ],
 )
 def test_the_files_that_the_code_reads_are_installed(installed: Path, file: str) -> None:

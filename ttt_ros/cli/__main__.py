@@ -1,0 +1,5 @@
+"""``python -m ttt_ros.cli``."""
+
+from ttt_ros.cli import main
+
+main()
