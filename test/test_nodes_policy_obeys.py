@@ -13,7 +13,7 @@ from robot_stand_in import RobotStandIn
 from ros_graph import Graph
 from safeguard_stand_in import SafeguardStandIn
 from std_srvs.srv import Trigger
-from ttt_ros.msg import ActionChunk, AdaptationStatus, SafeguardState
+from ttt_ros.msg import ActionChunk, AdaptationStatus, ControlStatus, SafeguardState
 
 from ttt_ros.nodes.quality_of_service import LATCHED
 from ttt_ros.nodes.stamps import nanoseconds
@@ -138,6 +138,27 @@ def test_hold_and_stop_outlive_their_validity(ordered: Ordered, mode: int) -> No
     message = ordered.control_status().message
     assert message.startswith("mode hold" if mode == SafeguardState.HOLD else "mode stop")
     assert "camera_age 0.6 s above 0.5 s" in message
+
+
+def test_a_change_of_mode_is_reported_in_the_tick_that_decides_it(ordered: Ordered) -> None:
+    reports = ordered.graph.listen(ControlStatus, "policy/control_status")
+    ordered.adapt_until(1)
+    ordered.safeguard.order(SafeguardState.HOLD)
+    ordered_at = ordered.robot.now
+    ordered.robot.run_until(lambda: bool(reports.messages) and reports.latest.mode == SafeguardState.HOLD, "a report of the hold")
+    assert nanoseconds(reports.latest.header.stamp) - ordered_at <= 70_000_000  # a control period of 50 ms and two steps of the robot
+
+
+def test_control_and_adaptation_are_reported_ten_times_a_second(ordered: Ordered) -> None:
+    reports = ordered.graph.listen(ControlStatus, "policy/control_status")
+    ordered.adapt_until(2)
+    before = len(reports)
+    ordered.robot.run_for(2.0)
+    ordered.robot.run_until(lambda: len(reports) - before >= 20, "the reports")
+    latest = reports.latest
+    assert (latest.mode, latest.adaptation_alive) == (SafeguardState.ADAPTING, True)
+    assert 0.0 <= latest.jitter < 1.0
+    assert 0.0 <= latest.underruns <= 1.0
 
 
 def test_in_hold_one_position_is_commanded_in_every_period_and_no_chunk_is_computed(ordered: Ordered) -> None:

@@ -217,6 +217,7 @@ class PolicyNode(LifecycleNode):
         self._diagnostics.commanded(command)
         if not self._modes.entered(command.mode, command.reasons):
             return
+        self._on_control_status()
         if command.mode == Mode.STOP and not self._shadow:
             # A joint_trajectory_controller answers an empty trajectory by dropping its goal.
             self._trajectory_publisher.publish(JointTrajectory(joint_names=list(self._joint_names)))
