@@ -37,7 +37,7 @@ def check_compressed_size(data: bytes) -> None:
         height, width = _jpeg_size(data)
         _check_scans(data)
     else:
-        raise ObservationError(f"the {len(data)} bytes of a compressed image cannot be decoded, they begin neither a JPEG nor a PNG; use one")
+        raise ObservationError(f"the {len(data)} bytes of a compressed image cannot be decoded: they begin neither a JPEG nor a PNG")
     if not 0 < height * width <= MAX_PIXELS:
         raise ObservationError(
             f"a compressed image claims {width}x{height} pixels, and from 1 to {MAX_PIXELS} are taken; set the camera to a smaller size"
