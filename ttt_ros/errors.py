@@ -25,6 +25,10 @@ class ObservationError(TttRosError):
     """A sensor message is malformed: wrong size, wrong encoding, not finite, or a joint is missing."""
 
 
+class MessageError(TttRosError):
+    """A message from another node of this package is malformed: an unknown mode, a figure out of range, or too many words."""
+
+
 class ActionError(TttRosError):
     """A chunk of actions is not finite or violates a joint limit."""
 

@@ -21,6 +21,9 @@ _WEIGHTS = "weights."
 _MOMENTUM = "momentum."
 _PRECISION = "precision."
 
+_DIGITS = 18
+"""Of a version's number, which is sent as 64 bits."""
+
 _ROUNDING = 1e-5
 """By how much the drift of weights on the limit may come out above it: they were rounded to float32."""
 
@@ -70,13 +73,16 @@ def load(path: Path, *, base: Version, base_checksum: str, drift_limit: float) -
     if metadata.pop("seal", None) != _seal(metadata):
         raise CheckpointError(f"snapshot {path} was altered: its description does not have the checksum that was written with it")
     found = [tensor_checksum(part) for part in (weights, momentum, precision)]
-    if found != [metadata[f"{part}_checksum"] for part in ("weights", "momentum", "precision")]:
+    if found != [metadata.get(f"{part}_checksum") for part in ("weights", "momentum", "precision")]:
         raise CheckpointError(f"snapshot {path} was altered: its tensors do not have the checksums that were written with them")
-    if metadata["base_checksum"] != base_checksum:
+    if metadata.get("base_checksum") != base_checksum:
         raise CheckpointError(
-            f"snapshot {path} was adapted from base {metadata['base_checksum']:.12}, this policy is {base_checksum:.12}; "
+            f"snapshot {path} was adapted from base {metadata.get('base_checksum')!s:.12}, this policy is {base_checksum:.12}; "
             "fast weights fit their own base only, so start without the snapshot"
         )
+    number = metadata.get("number", "")
+    if not (number.isascii() and number.isdecimal() and len(number) <= _DIGITS):
+        raise CheckpointError(f"snapshot {path} says that it is version {number!r:.40}, which is no number; start without it")
     _check_fit(path, weights, base.weights)
     if momentum:
         _check_fit(path, momentum, base.weights)
@@ -87,7 +93,7 @@ def load(path: Path, *, base: Version, base_checksum: str, drift_limit: float) -
     if max(drifts.values()) > drift_limit + _ROUNDING:
         raise CheckpointError(f"snapshot {path} is further from the base than drift_limit {drift_limit:.4g}: {drifts}; start without it")
     return Version(
-        number=int(metadata["number"]),
+        number=int(number),
         weights=weights,
         momentum=momentum,
         precision=precision,
@@ -124,7 +130,8 @@ def _check_fit(path: Path, tensors: FastWeights, base: FastWeights) -> None:
 def _check_precision(path: Path, precision: FastWeights, base: FastWeights) -> None:
     for name, tensor in precision.items():
         columns = base[name].shape[-1] if name in base else 0
-        if tuple(tensor.shape) != (columns, columns) or not tensor.isfinite().all():
+        fits = tuple(tensor.shape) == (columns, columns) and tensor.dtype == base[name].dtype
+        if not fits or not tensor.isfinite().all():
             raise CheckpointError(f"snapshot {path} holds a precision of '{name}' that is not finite or not of {columns} by {columns}")
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
 from ttt_ros.adaptation.report import WindowReport
-from ttt_ros.control.orders import Order
+from ttt_ros.control.orders import Order, received_order
 from ttt_ros.control.schedule import Chunk, Positions
 from ttt_ros.msg import ActionChunk, AdaptationStatus, ControlStatus, ModuleDrift, SafeguardState
 from ttt_ros.nodes.stamps import stamp
@@ -95,14 +95,15 @@ def trajectory_message(positions: Positions, joint_names: Sequence[str], *, peri
     return JointTrajectory(joint_names=list(joint_names), points=[point])
 
 
-def order(message: SafeguardState) -> Order:
-    """The safeguard's state as the control loop obeys it."""
-    return Order(
-        mode=Mode(message.mode),
+def order(message: SafeguardState, *, max_validity: float) -> Order:
+    """The safeguard's state as the control loop obeys it. Raises MessageError, as ``received_order``."""
+    return received_order(
+        mode=message.mode,
         permit=message.permit,
         validity=message.permit_validity,
         trusted_version=message.trusted_version,
-        reasons=tuple(message.reasons),
+        reasons=message.reasons,
+        max_validity=max_validity,
     )
 
 

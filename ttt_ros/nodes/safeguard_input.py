@@ -13,19 +13,26 @@ from sensor_msgs.msg import CompressedImage, Image, JointState
 from trajectory_msgs.msg import JointTrajectory
 
 from ttt_ros.control.images import decode_compressed
-from ttt_ros.errors import ObservationError
+from ttt_ros.errors import MessageError, ObservationError, TttRosError
 from ttt_ros.msg import ActionChunk, AdaptationStatus, ControlStatus
 from ttt_ros.nodes import policy_messages
 from ttt_ros.nodes.policy_messages import NOT_COMPUTED
 from ttt_ros.nodes.quality_of_service import RELIABLE, SENSOR
 from ttt_ros.nodes.stamps import nanoseconds, serialized_stamp
 from ttt_ros.safeguard import signals
+from ttt_ros.safeguard.joint_values import MAX_NAME, joint_values
 from ttt_ros.safeguard.judge import Safeguard
 from ttt_ros.safeguard.pictures import content_digest, saturated_share
 from ttt_ros.safeguard.sensors import JOINT_STATES
 
 _AFTER_STAMP = 12
 """Bytes of a serialized message up to the end of its header's stamp: encapsulation, seconds, nanoseconds."""
+
+_MAX_MODULES = 1000
+"""Fast modules that a policy may report; the largest models have a tenth of that."""
+
+_THROTTLE = 1.0
+"""Seconds between two logs of refused messages."""
 
 _BEFORE_PIXELS = 128
 """Bytes that hold the fields before the pixels; frame names and encodings are short."""
@@ -34,6 +41,7 @@ _BEFORE_PIXELS = 128
 class SafeguardInput:
     """Subscribes and hands everything to a safeguard; calls ``judged`` after what may have changed the mode.
 
+    A malformed message is logged and counts as none, so that its stream grows old and is judged by that.
     Images are not deserialized. Of those that come between two heartbeats only the newest is looked at, in ``look``.
     """
 
@@ -93,7 +101,13 @@ class SafeguardInput:
         self._judged()
 
     def _subscribe(self, kind: type, topic: str, take: Callable[[Any], None], profile: QoSProfile, *, raw: bool = False) -> None:
-        self._subscriptions.append(self._node.create_subscription(kind, topic, take, profile, raw=raw))
+        def receive(message: Any) -> None:
+            try:
+                take(message)
+            except TttRosError as error:
+                self._node.get_logger().error(f"{topic}: {error}", throttle_duration_sec=_THROTTLE)
+
+        self._subscriptions.append(self._node.create_subscription(kind, topic, receive, profile, raw=raw))
 
     def _now(self) -> int:
         return int(self._node.get_clock().now().nanoseconds)
@@ -104,7 +118,7 @@ class SafeguardInput:
         try:
             image = deserialize_message(message, CompressedImage)
             return saturated_share(decode_compressed(memoryview(image.data), image.format))
-        except ObservationError:
+        except (ObservationError, RuntimeError):  # the latter is how rclpy says that it cannot be deserialized
             return math.nan  # which every rule takes for a violation
 
     def _image_taker(self, camera: str) -> Callable[[bytes], None]:
@@ -117,15 +131,13 @@ class SafeguardInput:
         return take
 
     def _take_joints(self, message: JointState) -> None:
-        stamp = nanoseconds(message.header.stamp)
+        positions, stamp = joint_values(message.name, message.position), nanoseconds(message.header.stamp)
         self._safeguard.streams.heard_joint_state(stamp)
-        positions = dict(zip(message.name, message.position, strict=False))
         self._safeguard.sensors.heard_joints(positions, stamp=stamp, now=self._now())
 
     def _take_command(self, message: JointTrajectory) -> None:
         if message.points:
-            positions = dict(zip(message.joint_names, message.points[0].positions, strict=False))
-            self._safeguard.sensors.commanded(positions, now=self._now())
+            self._safeguard.sensors.commanded(joint_values(message.joint_names, message.points[0].positions), now=self._now())
 
     def _take_chunk(self, message: ActionChunk) -> None:
         now = self._now()
@@ -136,6 +148,7 @@ class SafeguardInput:
         self._judged()
 
     def _take_window(self, message: AdaptationStatus) -> None:
+        _check_modules([each.module for each in message.module_drift])
         readings = {
             signals.GRADIENT_NORM.name: message.gradient_norm,
             signals.UPDATE_NORM.name: message.update_norm,
@@ -155,3 +168,12 @@ class SafeguardInput:
 
     def _take_control(self, message: ControlStatus) -> None:
         self._safeguard.control.heard(policy_messages.control_health(message), self._now())
+
+
+def _check_modules(names: list[str]) -> None:
+    longest = max(map(len, names), default=0)
+    if len(names) > _MAX_MODULES or longest > MAX_NAME:
+        raise MessageError(
+            f"an adaptation status names {len(names)} modules with up to {longest} characters, and at most {_MAX_MODULES} with {MAX_NAME} "
+            "are taken; check who publishes it"
+        )

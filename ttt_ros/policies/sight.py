@@ -12,9 +12,12 @@ from torch.nn import functional
 from ttt_ros.configuration import strict
 from ttt_ros.errors import ObservationError
 
-PositiveInt = Annotated[int, Field(gt=0)]
-
 _STRIDE = 8
+
+PositiveInt = Annotated[int, Field(gt=0, le=1 << 20)]
+Depth = Annotated[int, Field(gt=0, le=1000)]
+Side = Annotated[int, Field(gt=0, le=8192, multiple_of=_STRIDE)]
+
 _CELL = 4
 _DARKEST = 8.0
 """Mean of a channel, of 255, below which darker images are no longer brightened."""
@@ -43,13 +46,13 @@ class SightConfig:
     """
 
     points: PositiveInt = 4
-    height: Annotated[int, Field(gt=0, multiple_of=_STRIDE)] = 96
-    width: Annotated[int, Field(gt=0, multiple_of=_STRIDE)] = 96
+    height: Side = 96
+    width: Side = 96
     stem_channels: PositiveInt = 16
     channels: PositiveInt = 32
     context_channels: PositiveInt = 64
-    depth: PositiveInt = 3
-    context_depth: PositiveInt = 2
+    depth: Depth = 3
+    context_depth: Depth = 2
 
 
 class Residual(nn.Module):

@@ -22,7 +22,7 @@ from ttt_ros.policies.specification import ActionMeaning, PolicySpecification
 from ttt_ros.policies.transition import NO_MEMORY, FastWeights, Features, Memory, Transitions
 from ttt_ros.policies.vocabulary import Vocabulary
 
-PositiveInt = Annotated[int, Field(gt=0)]
+PositiveInt = Annotated[int, Field(gt=0, le=1 << 20)]
 
 
 @strict
@@ -42,10 +42,10 @@ class VlaConfig:
 
     width: PositiveInt = 128
     heads: PositiveInt = 4
-    depth: Annotated[int, Field(ge=2)] = 6
+    depth: Annotated[int, Field(ge=2, le=1000)] = 6
     mlp_width: PositiveInt = 256
     fast_width: PositiveInt = 128
-    stem_channels: Annotated[tuple[PositiveInt, ...], Field(min_length=2)] = (64, 96, 128, 128)
+    stem_channels: Annotated[tuple[PositiveInt, ...], Field(min_length=2, max_length=12)] = (64, 96, 128, 128)
     key_points: PositiveInt = 32
 
     @property
