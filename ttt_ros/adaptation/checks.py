@@ -3,6 +3,8 @@
 import math
 from collections.abc import Mapping
 
+from ttt_ros.adaptation.innovation_gate import Judged
+
 
 class WindowRefusedError(Exception):
     """The window leads to no commit; the message is the reason that the report gives."""
@@ -18,6 +20,15 @@ def enough_samples(left: int, *, of: int, minimum: int) -> None:
     """Refuses a window of which the trim left too little."""
     if left < minimum:
         raise WindowRefusedError(f"{left} of {of} samples are left after the trim, fewer than minimum_samples, {minimum}")
+
+
+def enough_plausible(left: int, *, minimum: int, judged: Judged) -> None:
+    """Refuses a window of which the innovation gate left too little."""
+    if left < minimum:
+        raise WindowRefusedError(
+            f"the innovation of {left} of {len(judged.sizes)} samples is within the gate's limit, {judged.limit:.4g}, "
+            f"fewer than minimum_samples, {minimum}; that of the newest is {float(judged.sizes[-1]):.4g}"
+        )
 
 
 def gradient_finite_and_below(norm: float, *, limit: float) -> None:
