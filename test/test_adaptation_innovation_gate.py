@@ -92,8 +92,8 @@ def test_whoever_has_less_than_the_rest_of_the_stream_cannot_raise_the_limit(cle
 
 
 def test_poison_in_half_of_the_stream_does_little_with_the_gate_and_much_without():
-    gated, open_to_all = (sum(final_distance(each, poisoned=0.5, seed=seed) for seed in range(6)) for each in (GATED, RECURSIVE))
-    assert gated < 0.2 * open_to_all
+    gated, open_to_all = (sum(final_distance(each, poisoned=0.5, seed=seed) for seed in range(12)) for each in (GATED, RECURSIVE))
+    assert gated < 0.3 * open_to_all
 
 
 def test_on_a_clean_stream_the_gate_costs_little():
@@ -128,8 +128,8 @@ def test_a_window_of_which_nothing_is_plausible_is_refused_in_words():
     report = learner.adapt(next(windows(linear_stream(-TRUTH, 1), size=1, minimum=1)), epoch=0)
     assert not report.committed
     assert (report.trimmed, report.implausible) == (0, 1)
-    assert report.reason.startswith("the innovation of 0 of 1 samples is within the gate's limit, ")
-    assert "fewer than minimum_samples, 1; that of the newest is " in report.reason
+    assert report.reason.startswith("the innovation of no fresh sample is within the gate's limit, ")
+    assert "; the smallest is " in report.reason
     assert learner.store.current is before
 
 

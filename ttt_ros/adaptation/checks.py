@@ -22,12 +22,21 @@ def enough_samples(left: int, *, of: int, minimum: int) -> None:
         raise WindowRefusedError(f"{left} of {of} samples are left after the trim, fewer than minimum_samples, {minimum}")
 
 
+def something_new_plausible(judged: Judged, *, fresh: int) -> None:
+    """Refuses a window of whose ``fresh`` newest samples the innovation gate refuses all: it has nothing new to teach."""
+    if not judged.plausible[-fresh:].any():
+        smallest = float(judged.sizes[-fresh:].min())
+        raise WindowRefusedError(
+            f"the innovation of no fresh sample is within the gate's limit, {judged.limit:.4g}; the smallest is {smallest:.4g}"
+        )
+
+
 def enough_plausible(left: int, *, minimum: int, judged: Judged) -> None:
-    """Refuses a window of which the innovation gate left too little."""
+    """Refuses a window of which the trim and the innovation gate leave too little."""
     if left < minimum:
         raise WindowRefusedError(
-            f"the innovation of {left} of {len(judged.sizes)} samples is within the gate's limit, {judged.limit:.4g}, "
-            f"fewer than minimum_samples, {minimum}; that of the newest is {float(judged.sizes[-1]):.4g}"
+            f"{left} of {len(judged.sizes)} samples are left after the innovation gate, whose limit is {judged.limit:.4g}, "
+            f"fewer than minimum_samples, {minimum}"
         )
 
 

@@ -41,8 +41,8 @@ class Learner:
     """Adapts the fast weights of a version store, window by window.
 
     What comes next depends on the windows alone: no clock, no random number and no order of threads enters, so the same
-    windows lead to the same checksums. The state is the store, the gate's history and the probes. One thread calls
-    ``adapt``; any other may reset the store or replace ``config`` meanwhile. After a reset the gate starts anew (see
+    windows lead to the same checksums. The state is the store, the gates' histories and the probes. One thread calls
+    ``adapt``; any other may reset the store or replace ``config`` meanwhile. After a reset the gates start anew (see
     LossGate); the probes stay, because they describe the base policy.
     """
 
@@ -107,7 +107,7 @@ class Learner:
         return self._report(window, epoch, _Figures(configuration=self._config[0]), reason=reason, duration=0.0)
 
     def _update(self, window: Window, epoch: int, permitted: bool, config: AdaptationConfig, figures: _Figures) -> Version:
-        """The method: score, trim, gate, gradient, clip, step, pull back, project, probe, commit."""
+        """The method: score, trim, gate samples and window, gradient, clip, step, pull back, project, probe, commit."""
         # Read before the check: then it is of the epoch that the check finds.
         base, current = self._store.base, self._store.current
         checks.epoch_lasts(epoch, now=self._store.epoch)
@@ -131,6 +131,7 @@ class Learner:
             self._innovation_gate.saw(innovations[-window.fresh :])
             keep &= judged.plausible
             figures.implausible = left - int(keep.sum())
+            checks.something_new_plausible(judged, fresh=window.fresh)
             checks.enough_plausible(left - figures.implausible, minimum=config.minimum_samples, judged=judged)
             if not keep.all():
                 # A mask on the errors would not do: a matrix product's backward turns a NaN sample of weight 0 into NaN.

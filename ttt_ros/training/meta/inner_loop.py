@@ -30,8 +30,8 @@ class InnerState(NamedTuple):
 class InnerLoop:
     """Takes one step per window, as ``Learner`` does: score, trim, gradient, clip, precondition, step, pull back, project.
 
-    It calls the same functions of ``ttt_ros.adaptation.steps`` in the same order. What refuses a window at run time (gate, limits
-    on gradient norm and probes, permit) is left out: it has no gradient and in training no reason to act.
+    It calls the same functions of ``ttt_ros.adaptation.steps`` in the same order. What refuses a sample or a window at run time (gates,
+    limits on gradient norm and probes, permit) is left out: it has no gradient and in training no reason to act.
     """
 
     def __init__(self, policy: Policy, base: FastWeights, config: AdaptationConfig, *, order: Order, ramp: float = 1.0) -> None:
