@@ -149,3 +149,15 @@ def test_the_gate_learns_the_noise_whether_or_not_committing_is_permitted(permit
         learner.adapt(window, epoch=0, permitted=permitted)
     report = learner.adapt(next(windows(linear_stream(-BASE, 1, seed=5), size=1, minimum=1)), epoch=0, permitted=permitted)
     assert report.implausible == 1
+
+
+@pytest.mark.parametrize(("config", "committed"), [(RECURSIVE, True), (GATED, False)])
+def test_only_with_a_limit_is_a_window_refused_because_its_newest_sample_is_broken(config, committed):
+    learner = learner_on(POLICY, config)
+    *before, last = windows(linear_stream(TRUTH, 8), size=4, minimum=1)
+    for window in before:
+        learner.adapt(window, epoch=0)
+    last.transitions.next_features["state"][-1] = math.nan
+    report = learner.adapt(last, epoch=0)
+    assert report.trimmed >= 1
+    assert report.committed is committed

@@ -23,8 +23,8 @@ def enough_samples(left: int, *, of: int, minimum: int) -> None:
 
 
 def something_new_plausible(judged: Judged, *, fresh: int) -> None:
-    """Refuses a window of whose ``fresh`` newest samples the innovation gate refuses all: it has nothing new to teach."""
-    if not judged.plausible[-fresh:].any():
+    """Refuses a window of whose ``fresh`` newest samples the innovation gate, if it has a limit, refuses all: it teaches nothing new."""
+    if math.isfinite(judged.limit) and not judged.plausible[-fresh:].any():
         smallest = float(judged.sizes[-fresh:].min())
         raise WindowRefusedError(
             f"the innovation of no fresh sample is within the gate's limit, {judged.limit:.4g}; the smallest is {smallest:.4g}"
