@@ -33,7 +33,8 @@ from ttt_ros.adaptation.versions import Version
 from ttt_ros.adaptation.window import Window
 from ttt_ros.errors import JournalError
 
-FORMAT = 2
+FORMAT = 3
+"""Raised when a record changes, and when the update rule does: the weights of an older run cannot be computed again."""
 _SEAL = b',"crc32":"'
 
 MAX_LINE = 1 << 26

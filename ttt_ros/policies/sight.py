@@ -123,8 +123,7 @@ class Sight(nn.Module):
         Raises:
             ObservationError: images of another size or dtype.
         """
-        reading = self.read(images)
-        return torch.cat([reading.positions, reading.logits.sigmoid()[..., None]], dim=-1)
+        return _points(self.read(images))
 
     def read(self, images: Tensor) -> Reading:
         """The same with the parts that training needs.
@@ -138,7 +137,17 @@ class Sight(nn.Module):
             raise ObservationError(
                 f"images are {images.dtype} of shape {tuple(images.shape)}; Sight reads torch.uint8 of shape (n, {shape})"
             )
-        scores, evidence = self._maps(_balanced(images)).float().flatten(2).chunk(2, dim=1)
+        return self._reading(_balanced(images))
+
+    def located(self, pixels: Tensor) -> Tensor:
+        """The points of ``forward`` in float32 ``pixels`` of 0 to 255, differentiable with respect to these."""
+        centred = pixels / pixels.mean(dim=(1, 2), keepdim=True).clamp_min(_DARKEST) - 1.0
+        contrast = centred.square().mean(dim=(1, 2, 3), keepdim=True).sqrt()
+        stretched = centred * (_FLATTEST / contrast.clamp_min(_FLATTEST / _MOST_STRETCH)).clamp_min(1.0)
+        return _points(self._reading(stretched.permute(0, 3, 1, 2)))
+
+    def _reading(self, balanced: Tensor) -> Reading:
+        scores, evidence = self._maps(balanced).float().flatten(2).chunk(2, dim=1)
         attention = scores.softmax(dim=-1)
         return Reading(scores=scores, positions=attention @ self.places, logits=(attention * evidence).sum(dim=-1))
 
@@ -148,6 +157,10 @@ class Sight(nn.Module):
         around = functional.interpolate(self.context_up(functional.relu(context)), scale_factor=2.0, mode="nearest")
         scored: Tensor = self.head(functional.relu(self.body(maps + around)))
         return scored
+
+
+def _points(reading: Reading) -> Tensor:
+    return torch.cat([reading.positions, reading.logits.sigmoid()[..., None]], dim=-1)
 
 
 def _balanced(images: Tensor) -> Tensor:
