@@ -15,7 +15,7 @@ from std_srvs.srv import SetBool, Trigger
 from trajectory_msgs.msg import JointTrajectory
 
 from ttt_ros.adaptation.report import WindowReport
-from ttt_ros.control.health import ControlHealthMeter
+from ttt_ros.control.health import CONTROL_STATUS_PERIOD, ControlHealthMeter
 from ttt_ros.control.loop import Command
 from ttt_ros.control.schedule import Chunk
 from ttt_ros.control.session import Session
@@ -37,7 +37,6 @@ from ttt_ros.policies.factory import create_policy
 from ttt_ros.safeguard.ladder import Mode
 
 _THROTTLE = 1.0  # s between two logs of the same kind
-CONTROL_STATUS_PERIOD = 0.1  # s
 
 
 class PolicyNode(LifecycleNode):
