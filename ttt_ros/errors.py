@@ -41,6 +41,10 @@ class JournalError(TttRosError):
     """A journal cannot be written or read."""
 
 
+class RecoveryError(TttRosError):
+    """A folder for coming back after a crash cannot be used."""
+
+
 class SimulationError(TttRosError):
     """The simulation cannot run: no GL library, unknown camera, unknown task, or a shift out of range."""
 

@@ -16,7 +16,6 @@ from ttt_ros.control.images import decode_compressed
 from ttt_ros.errors import MessageError, ObservationError, TttRosError
 from ttt_ros.msg import ActionChunk, AdaptationStatus, ControlStatus
 from ttt_ros.nodes import policy_messages
-from ttt_ros.nodes.policy_messages import NOT_COMPUTED
 from ttt_ros.nodes.quality_of_service import RELIABLE, SENSOR
 from ttt_ros.nodes.stamps import nanoseconds, serialized_stamp
 from ttt_ros.safeguard import signals
@@ -124,46 +123,26 @@ class SafeguardInput:
     def _image_taker(self, camera: str) -> Callable[[bytes], None]:
         def take(message: bytes) -> None:
             stamp = serialized_stamp(message)
-            self._safeguard.streams.heard_camera(camera, stamp)
-            self._safeguard.sensors.heard_camera(camera, stamp=stamp, now=self._now())
+            self._safeguard.heard_camera(camera, stamp=stamp, now=self._now())
             self._frames[camera] = message
 
         return take
 
     def _take_joints(self, message: JointState) -> None:
-        positions, stamp = joint_values(message.name, message.position), nanoseconds(message.header.stamp)
-        self._safeguard.streams.heard_joint_state(stamp)
-        self._safeguard.sensors.heard_joints(positions, stamp=stamp, now=self._now())
+        positions = joint_values(message.name, message.position)
+        self._safeguard.heard_joints(positions, stamp=nanoseconds(message.header.stamp), now=self._now())
 
     def _take_command(self, message: JointTrajectory) -> None:
         if message.points:
             self._safeguard.sensors.commanded(joint_values(message.joint_names, message.points[0].positions), now=self._now())
 
     def _take_chunk(self, message: ActionChunk) -> None:
-        now = self._now()
-        self._safeguard.streams.heard_chunk(now)
-        self._safeguard.read(signals.BASE_DEVIATION.name, message.base_deviation, now)
-        if message.feature_deviation != NOT_COMPUTED:
-            self._safeguard.read(signals.FEATURE_DEVIATION.name, message.feature_deviation, now)
+        self._safeguard.heard_chunk(policy_messages.chunk_figures(message), self._now())
         self._judged()
 
     def _take_window(self, message: AdaptationStatus) -> None:
         _check_modules([each.module for each in message.module_drift])
-        readings = {
-            signals.GRADIENT_NORM.name: message.gradient_norm,
-            signals.UPDATE_NORM.name: message.update_norm,
-            signals.DRIFT_TOTAL.name: message.drift,
-            signals.ACTION_DEVIATION.name: message.action_deviation,
-            signals.PREDICTION_LOSS.name: message.prediction_loss,
-            signals.REJECTED.name: float(not (message.committed or message.withheld)),
-        }
-        computed = {name: reading for name, reading in readings.items() if reading != NOT_COMPUTED}
-        if message.samples:
-            computed[signals.TRIMMED.name] = message.samples_trimmed / message.samples
-        sources = {}
-        for reading in signals.worst(signals.DRIFT_MODULE, {each.module: each.relative for each in message.module_drift}):
-            computed[reading.signal], sources[reading.signal] = reading.value, reading.source
-        self._safeguard.read_window(computed, self._now(), version=message.weights_version, committed=message.committed, sources=sources)
+        self._safeguard.heard_window(policy_messages.window_figures(message), self._now())
         self._judged()
 
     def _take_control(self, message: ControlStatus) -> None:

@@ -77,11 +77,18 @@ class Reading:
         scores: of the cells of each point's map, row by row, float32 (n, points, cells).
         positions: column and row, float32 (n, points, 2).
         logits: of the confidences, float32 (n, points).
+        look: mean of each map that the points are read off, float32 (n, channels): what kind of image it is.
     """
 
     scores: Tensor
     positions: Tensor
     logits: Tensor
+    look: Tensor
+
+    @property
+    def points(self) -> Tensor:
+        """Positions and confidences, 0 to 1: float32 (n, points, 3)."""
+        return torch.cat([self.positions, self.logits.sigmoid()[..., None]], dim=-1)
 
 
 class Sight(nn.Module):
@@ -123,10 +130,10 @@ class Sight(nn.Module):
         Raises:
             ObservationError: images of another size or dtype.
         """
-        return _points(self.read(images))
+        return self.read(images).points
 
     def read(self, images: Tensor) -> Reading:
-        """The same with the parts that training needs.
+        """The same with what it is made of.
 
         Raises:
             ObservationError: images of another size or dtype.
@@ -144,23 +151,20 @@ class Sight(nn.Module):
         centred = pixels / pixels.mean(dim=(1, 2), keepdim=True).clamp_min(_DARKEST) - 1.0
         contrast = centred.square().mean(dim=(1, 2, 3), keepdim=True).sqrt()
         stretched = centred * (_FLATTEST / contrast.clamp_min(_FLATTEST / _MOST_STRETCH)).clamp_min(1.0)
-        return _points(self._reading(stretched.permute(0, 3, 1, 2)))
+        return self._reading(stretched.permute(0, 3, 1, 2)).points
 
     def _reading(self, balanced: Tensor) -> Reading:
-        scores, evidence = self._maps(balanced).float().flatten(2).chunk(2, dim=1)
+        maps = self._maps(balanced)
+        scores, evidence = self.head(maps).float().flatten(2).chunk(2, dim=1)
         attention = scores.softmax(dim=-1)
-        return Reading(scores=scores, positions=attention @ self.places, logits=(attention * evidence).sum(dim=-1))
+        look = maps.detach().float().mean(dim=(2, 3))
+        return Reading(scores=scores, positions=attention @ self.places, logits=(attention * evidence).sum(dim=-1), look=look)
 
     def _maps(self, images: Tensor) -> Tensor:
         maps = self.down(functional.relu(self.stem(images)))
         context = self.context(self.context_down(functional.relu(maps)))
         around = functional.interpolate(self.context_up(functional.relu(context)), scale_factor=2.0, mode="nearest")
-        scored: Tensor = self.head(functional.relu(self.body(maps + around)))
-        return scored
-
-
-def _points(reading: Reading) -> Tensor:
-    return torch.cat([reading.positions, reading.logits.sigmoid()[..., None]], dim=-1)
+        return functional.relu(self.body(maps + around))
 
 
 def _balanced(images: Tensor) -> Tensor:

@@ -171,13 +171,14 @@ class VisionLanguageActionPolicy(Familiarity, Memoryless, nn.Module):
 
         Returns:
             ``tokens`` (batch, tokens, width); ``proprioception``, the positions as they came; ``summary`` (batch, cameras * width),
-            the mean of each camera's normalised tokens, the target of reconstruction.
+            the mean of each camera's normalised tokens, the target of reconstruction; ``look``, of each camera as in ``ImageTokens``, side
+            by side.
         """
         batch, cameras = images.shape[:2]
         word_tokens = self.words(words)
         condition = word_tokens.mean(dim=1).repeat_interleave(cameras, dim=0)
         pixels = images.flatten(0, 1).permute(0, 3, 1, 2).float() / 127.5 - 1
-        seen: Tensor = self.images(pixels, condition)
+        seen, look = self.images(pixels, condition)
         image_tokens = seen.reshape(batch, cameras, self._tokens_per_camera, -1) + self.image_positions + self.cameras
         state_token = self.proprioception((positions - self.position_mean) / self.position_scale)[:, None]
         tokens = torch.cat([image_tokens.flatten(1, 2), word_tokens + self.word_positions, state_token], dim=1)
@@ -185,11 +186,14 @@ class VisionLanguageActionPolicy(Familiarity, Memoryless, nn.Module):
             tokens = block(tokens)
         seen = tokens[:, : cameras * self._tokens_per_camera].reshape(batch, cameras, self._tokens_per_camera, -1)
         summary = functional.layer_norm(seen.float(), seen.shape[-1:]).mean(dim=2).flatten(1)
-        return {"tokens": tokens, "proprioception": positions, "summary": summary}
+        return {"tokens": tokens, "proprioception": positions, "summary": summary, "look": look.reshape(batch, -1)}
 
     def summary(self, features: Features) -> Tensor:
-        """The mean of each camera's normalised tokens, (batch, cameras * width)."""
-        return features["summary"]
+        """What kind of images they are and the normalised joint positions, (batch, cameras * look + joints).
+
+        The tokens behind the trunk would hardly tell: attention evens out noise and fog.
+        """
+        return torch.cat([features["look"], (features["proprioception"] - self.position_mean) / self.position_scale], dim=-1)
 
     def act(self, features: Features, fast: FastWeights, memory: Memory = NO_MEMORY) -> Tensor:
         """Computes chunks of target positions, float32, radians, shape (batch, horizon, joints); differentiable."""

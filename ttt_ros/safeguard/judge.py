@@ -8,6 +8,7 @@ from ttt_ros.safeguard import ladder
 from ttt_ros.safeguard.ages import StreamAges
 from ttt_ros.safeguard.configuration import SafeguardConfig
 from ttt_ros.safeguard.control_health import ControlMonitor
+from ttt_ros.safeguard.figures import ChunkFigures, WindowFigures
 from ttt_ros.safeguard.ladder import Demand, Mode
 from ttt_ros.safeguard.losses import LossHistory
 from ttt_ros.safeguard.rules import RuleState, demand, observe
@@ -113,6 +114,37 @@ class Safeguard:
         for signal, value in readings.items():
             self.read(signal, value, now, source=sources.get(signal, ""))
         self._trusted.reported(version, committed=committed, clean=not self._violated_by(readings))
+
+    def heard_camera(self, name: str, *, stamp: int, now: int) -> None:
+        """Takes the stamp of a frame that arrived at ``now``; what it shows is told to ``sensors``.
+
+        Raises:
+            ConfigurationError: the camera is not watched.
+        """
+        self.streams.heard_camera(name, stamp)
+        self.sensors.heard_camera(name, stamp=stamp, now=now)
+
+    def heard_joints(self, positions: Mapping[str, float], *, stamp: int, now: int) -> None:
+        """Takes a joint state, rad by joint name, that arrived at ``now``."""
+        self.streams.heard_joint_state(stamp)
+        self.sensors.heard_joints(positions, stamp=stamp, now=now)
+
+    def heard_chunk(self, figures: ChunkFigures, now: int) -> None:
+        """Takes an action chunk that arrived at ``now``."""
+        self.streams.heard_chunk(now)
+        for reading in figures.readings():
+            self.read(reading.signal, reading.value, now)
+
+    def heard_window(self, figures: WindowFigures, now: int) -> None:
+        """Takes an adaptation status that arrived at ``now``."""
+        readings = figures.readings()
+        self.read_window(
+            {reading.signal: reading.value for reading in readings},
+            now,
+            version=figures.version,
+            committed=figures.committed,
+            sources={reading.signal: reading.source for reading in readings},
+        )
 
     def tick(self, now: int) -> Verdict:
         """Reads all streams, once per heartbeat, and judges."""

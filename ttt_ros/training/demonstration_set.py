@@ -104,10 +104,11 @@ class DemonstrationSet:
         steps = torch.from_numpy(gap * self._frame_interval)
         return PairBatch(before=self._frames(first), after=self._frames(first + gap), steps=steps)
 
-    def batches(self, size: int) -> Iterator[FrameBatch]:
-        """All frames in order, ``size`` at a time."""
-        for first in range(0, len(self), size):
-            yield self._frames(np.arange(first, min(first + size, len(self))))
+    def batches(self, size: int, *, every: int = 1) -> Iterator[FrameBatch]:
+        """All frames in order, or one in ``every``, ``size`` at a time."""
+        chosen = np.arange(0, len(self), every)
+        for first in range(0, len(chosen), size):
+            yield self._frames(chosen[first : first + size])
 
     def _frames(self, numbers: Numbers) -> FrameBatch:
         rows = [(self._shards[shard], row) for shard, row in self._index[numbers]]
