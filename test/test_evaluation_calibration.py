@@ -12,13 +12,16 @@ from scipy import stats
 
 from ttt_ros.configuration import load_yaml
 from ttt_ros.errors import ConfigurationError
+from ttt_ros.evaluation.calibration.configuration import CalibrationConfig
 from ttt_ros.evaluation.calibration.extremes import proposed
 from ttt_ros.evaluation.calibration.findings import Findings, found
 from ttt_ros.evaluation.calibration.levels import NOT_FINITE, AlarmLevel, Shape
 from ttt_ros.evaluation.calibration.limitless import without_limits
+from ttt_ros.evaluation.calibration.planned import planned
 from ttt_ros.evaluation.calibration.poisson import rate
 from ttt_ros.evaluation.calibration.records import Header, LevelMeter, RuleLevel, RunRecord, read_matching, write_record
 from ttt_ros.evaluation.calibration.rules_file import check_one_rule_a_line, with_limits
+from ttt_ros.evaluation.calibration.simulated import SimulatedRun
 from ttt_ros.safeguard.configuration import SafeguardConfig
 from ttt_ros.safeguard.ladder import Mode
 from ttt_ros.safeguard.rules import Rule, RuleState, observe
@@ -184,3 +187,19 @@ def test_a_reading_of_a_signal_without_a_rule_counts_for_none() -> None:
     meter.take(0, Reading(signal="camera_age", value=9.0))
     meter.take(0, Reading(signal="rejected", value=1.0))
     assert [level.readings for level in meter.levels] == [0, 0, 1, 0]
+
+
+@pytest.mark.parametrize("name", ["calibration", "calibration_reactive"])
+def test_a_shipped_configuration_names_files_that_are_there(name: str) -> None:
+    config = load_yaml(CONFIG / f"{name}.yaml", CalibrationConfig)
+    check_one_rule_a_line(CONFIG / config.rules, load_yaml(CONFIG / config.rules, SafeguardConfig))
+    runs = planned(replace(config, parameters=CONFIG / config.parameters, rules=CONFIG / config.rules), [])
+    assert len(runs.calibration) == config.calibration_runs
+    assert len({run.header.configuration for run in (*runs.calibration, *runs.held_out)}) == config.calibration_runs + config.held_out_runs
+    nominal = [run for run in runs.held_out if isinstance(run, SimulatedRun) and not run.loop.robot.properties]
+    assert 0 < len(nominal) < len(runs.held_out)
+
+
+def test_a_configuration_without_runs_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match="at least one run"):
+        CalibrationConfig(parameters=Path("p.yaml"), rules=Path("r.yaml"), held_out_runs=0)

@@ -1,6 +1,7 @@
 """What clean runs say about the limits."""
 
 import math
+import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -33,7 +34,7 @@ class RuleFindings:
         shipped_clear: its clear_limit.
         proposed: the limit that is crossed as often as stated; the shipped one where the rule is not judged, or where all levels are
             alike or a handful of values, to which no distribution can be fitted, and none is beyond it.
-        proposed_clear: in the same ratio to the limit as shipped.
+        proposed_clear: in the same ratio to the limit as shipped, or at the median level if that is nearer to the limit.
         tail: shape of the fitted distribution; None where none was fitted.
         calibration_levels: of the runs that the proposal comes from, in the order of the runs.
         held_out_levels: of the others.
@@ -140,7 +141,7 @@ def _rule(index: int, rule: Rule, calibration: Sequence[RunRecord], held_out: Se
         shipped=rule.limit,
         shipped_clear=rule.clear_limit,
         proposed=limit,
-        proposed_clear=_clear(limit, rule),
+        proposed_clear=_clear(limit, rule, levels),
         tail=tail,
         calibration_levels=levels,
         held_out_levels=held_out_levels,
@@ -161,11 +162,14 @@ def _levels(index: int, runs: Sequence[RunRecord]) -> tuple[float, ...]:
     return tuple(level for run in telling or runs if (level := run.levels[index].level) is not None)
 
 
-def _clear(limit: float, rule: Rule) -> float:
+def _clear(limit: float, rule: Rule, levels: Sequence[float]) -> float:
+    """In the shipped ratio to the limit, but not within the level of half of the runs: a clean run must be able to clear the rule."""
     if limit == rule.limit:
         return rule.clear_limit
-    ratio = rule.clear_limit / rule.limit if rule.limit else 0.0
-    return _rounded(limit * ratio)
+    sign = Shape.of(rule).sign
+    in_ratio = _rounded(limit * rule.clear_limit / rule.limit) if rule.limit else limit - sign
+    usual = _rounded(statistics.median(levels))
+    return usual if sign * in_ratio < sign * usual < sign * limit else in_ratio
 
 
 def _rounded_away(limit: float, shape: Shape) -> float:

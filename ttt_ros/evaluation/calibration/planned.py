@@ -107,7 +107,8 @@ def _reference(parameters: NodeParameters) -> PolicyReference:
 
 
 def _digest(config: CalibrationConfig, parameters: NodeParameters) -> str:
-    """Of what the parameters and the timing of the rules decide in a run."""
+    """Of what parameters, timing of the rules and checkpoint decide in a run; of the last also what is no weight, such as statistics."""
     rules = load_yaml(config.rules, SafeguardConfig)
-    decisive = [asdict(parameters.session), rules.heartbeat_period, rules.permit_validity, rules.startup_grace]
+    checkpoint = hashlib.sha256(parameters.policy_path.read_bytes()).hexdigest()
+    decisive = [asdict(parameters.session), rules.heartbeat_period, rules.permit_validity, rules.startup_grace, checkpoint]
     return hashlib.sha256(json.dumps(decisive, sort_keys=True, default=str).encode()).hexdigest()

@@ -32,5 +32,10 @@ _OF_TRANSPORT = frozenset(
 )
 """They tell how messages travel; on a virtual clock these take no time and none is lost."""
 
-NOT_JUDGED: Mapping[Source, frozenset[str]] = MappingProxyType({"simulation": _ALWAYS_LIVE | _OF_TRANSPORT, "bag": _ALWAYS_LIVE})
+_OF_DEMAND = frozenset(each.name for each in (signals.CHUNK_AGE, signals.ADAPTATION_AGE))
+"""They tell how often somebody asks for something, and how long inference takes; here goal follows upon goal, and it takes no time."""
+
+NOT_JUDGED: Mapping[Source, frozenset[str]] = MappingProxyType(
+    {"simulation": _ALWAYS_LIVE | _OF_TRANSPORT | _OF_DEMAND, "bag": _ALWAYS_LIVE}
+)
 """Signals whose silence in a run of that kind means nothing."""
