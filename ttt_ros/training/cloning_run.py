@@ -110,7 +110,8 @@ class CloningRun:
     def _train_step(self) -> Losses:
         config = self._config
         # Drawn from the step's own generator, so that a run that goes on sees the batches that it would have seen.
-        pairs = self._demonstrations.pairs(config.pairs, np.random.default_rng([self._seed, self._step]))
+        history = config.history if self._cloner.policy.config.memory else 0
+        pairs = self._demonstrations.pairs(config.pairs, np.random.default_rng([self._seed, self._step]), history=history)
         for group in self._optimiser.param_groups:
             group["lr"] = config.learning_rate * warm_cosine(self._step, warmup=config.warmup_steps, steps=config.steps)
         # On a CPU the fused attention's backward pass takes twice as long as the plain one at these sizes.
