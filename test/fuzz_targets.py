@@ -185,7 +185,8 @@ class Targets:
             content = b"".join(lines)
         contents = read_journal(self._written("journal", content))
         for record in contents.records:
-            for sample in record.get("new") or ():
+            samples = record.get("new")
+            for sample in samples if isinstance(samples, list) else ():
                 RecordedSample.from_json(sample)
         return contents
 
