@@ -184,8 +184,10 @@ print("publishes", flush=True)
 
 def run_intruder(keystore: Path, what: str) -> "subprocess.CompletedProcess[str]":
     secured = {"ROS_SECURITY_KEYSTORE": str(keystore), "ROS_SECURITY_ENABLE": "true", "ROS_SECURITY_STRATEGY": "Enforce"}
+    command = [sys.executable, "-c", INTRUDER, what]
+    # Elsewhere, because the source tree, which has no messages, would come before the built package.
     return subprocess.run(
-        [sys.executable, "-c", INTRUDER, what], env={**os.environ, **secured}, capture_output=True, text=True, timeout=60, check=False
+        command, env={**os.environ, **secured}, cwd=keystore.parent, capture_output=True, text=True, timeout=60, check=False
     )
 
 
