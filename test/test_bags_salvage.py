@@ -316,7 +316,7 @@ def test_a_garbled_chunk_whose_length_is_garbled_as_well_is_told_from_one_that_i
     content[chunk + 4] ^= 1  # now longer than the file
     content[message] ^= 1
     path.write_bytes(content)
-    with pytest.raises(RecordingError, match="checksum"):
+    with pytest.raises(RecordingError, match="holds no message"):
         read(path)
 
 

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from ttt_ros.adaptation.origin import Origin, Passage, Source
 from ttt_ros.adaptation.window import Window
+from ttt_ros.errors import JournalError
 
 _EXECUTED = np.dtype("<f4")
 
@@ -47,15 +48,23 @@ class RecordedSample:
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> "RecordedSample":
-        """What ``to_json`` gave."""
-        executed = np.frombuffer(base64.b64decode(values["executed"]), dtype=_EXECUTED).reshape(values["shape"])
-        known = values["before"] is not None
-        return cls(
-            number=values["number"],
-            passage=Passage(_origin(values["before"]), _origin(values["after"])) if known else None,
-            executed=torch.from_numpy(executed.astype(np.float32)),
-            steps=values["steps"],
-        )
+        """What ``to_json`` gave.
+
+        Raises:
+            JournalError: something is missing, or of another type or size.
+        """
+        try:
+            executed = np.frombuffer(base64.b64decode(values["executed"]), dtype=_EXECUTED).reshape(values["shape"])
+            known = values["before"] is not None
+            return cls(
+                number=values["number"],
+                passage=Passage(_origin(values["before"]), _origin(values["after"])) if known else None,
+                executed=torch.from_numpy(executed.astype(np.float32)),
+                steps=values["steps"],
+            )
+        # Everything: a journal is anybody's, and each of these steps has errors of its own for what it does not expect.
+        except Exception as error:
+            raise JournalError(f"a journal holds a transition that cannot be read ({type(error).__name__}: {error})") from None
 
 
 def samples_from(window: Window, *, first: int) -> list[RecordedSample]:

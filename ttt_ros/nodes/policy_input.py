@@ -1,6 +1,5 @@
 """What the policy node hears: cameras, joints, instruction, the safeguard's state and, in shadow mode, the other controller's commands."""
 
-import math
 from collections.abc import Callable
 from typing import Any
 
@@ -28,6 +27,9 @@ from ttt_ros.policies.vocabulary import check_length
 from ttt_ros.safeguard.configuration import MAX_PERMIT_VALIDITY
 
 COMMANDS = "commands"
+
+_REPLAYED_VALIDITY = 1e9
+"""Seconds; an order of a replay may hold for any length of a recording, and is still a number of nanoseconds."""
 
 
 class PolicyInput:
@@ -114,5 +116,5 @@ class PolicyInput:
         if self._acknowledgement is None:
             now, max_validity = self._node.get_clock().now().nanoseconds, MAX_PERMIT_VALIDITY
         else:  # a stepped replay gives the orders itself, dates them by its own clock, and lets them hold over every gap
-            now, max_validity = nanoseconds(message.header.stamp), math.inf
+            now, max_validity = nanoseconds(message.header.stamp), _REPLAYED_VALIDITY
         self._session.loop.orders.receive(policy_messages.order(message, max_validity=max_validity), now)

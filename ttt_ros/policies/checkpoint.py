@@ -14,6 +14,7 @@ from torch import Tensor
 
 from ttt_ros import configuration
 from ttt_ros.errors import CheckpointError, ConfigurationError, SpecificationError
+from ttt_ros.policies.bounded_building import at_most
 from ttt_ros.policies.checksum import tensor_checksum
 from ttt_ros.policies.familiarity import FeatureStatistics
 from ttt_ros.policies.memory.configuration import MemoryConfig
@@ -35,6 +36,9 @@ _KINDS: dict[str, tuple[type[BuiltIn], type[VlaConfig | MemoryConfig]]] = {
 
 _HEADER_KEY = "ttt_ros"
 _STATISTICS = "feature_statistics."
+_ALLOWANCE = 10_000_000
+"""Numbers that a policy may hold beside those in its file, such as the grid of an image."""
+
 _PERIOD_TOLERANCE = 0.01
 
 
@@ -104,13 +108,13 @@ def load_policy(path: Path, *, device: str = "cpu") -> BuiltIn:
         header = _parsed_header(path, file)
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     known = {name.removeprefix(_STATISTICS): tensors.pop(name) for name in list(tensors) if name.startswith(_STATISTICS)}
-    # Without memory at first: the sizes in the header are anybody's, those of the tensors are bounded by the file.
-    with torch.device("meta"):
-        _check_tensors(path, tensors, expected=_built(path, header).state_dict())
+    # The sizes in the header are anybody's, those of the tensors are bounded by the file.
+    with at_most(_ALLOWANCE + 2 * sum(tensor.numel() for tensor in tensors.values())):
+        policy = _built(path, header)
+    _check_tensors(path, tensors, expected=policy.state_dict())
     if tensor_checksum(tensors) != header.checksum:
         raise CheckpointError(f"{path}: the tensors do not have the checksum that the header states; the file was altered, get it again")
     statistics = _statistics(path, known, header, device)
-    policy = _built(path, header)
     policy.load_state_dict(tensors)
     policy.statistics = statistics
     return policy.requires_grad_(False).eval().to(device)
@@ -169,8 +173,9 @@ def _parsed_header(path: Path, file: Any) -> CheckpointHeader:
     version = values.get("format_version") if isinstance(values, dict) else None
     if version != FORMAT_VERSION:
         raise CheckpointError(f"{path} has format version {version!r}, but this release reads {FORMAT_VERSION}; retrain it")
-    if values.get("kind") not in _KINDS:
-        raise CheckpointError(f"{path} holds a policy of kind {values.get('kind')!r}, but this release reads: {', '.join(_KINDS)}")
+    kind = values.get("kind")
+    if not isinstance(kind, str) or kind not in _KINDS:
+        raise CheckpointError(f"{path} holds a policy of kind {kind!r:.60}, but this release reads: {', '.join(_KINDS)}")
     try:
         return configuration.validated(CheckpointHeader, values, source=str(path))
     except ConfigurationError as error:
@@ -184,7 +189,7 @@ def _built(path: Path, header: CheckpointHeader) -> BuiltIn:
         return policy(config=sizes, specification=header.specification, vocabulary=Vocabulary(header.vocabulary))
     except ConfigurationError as error:
         raise CheckpointError(f"the header does not fit: {error}") from None
-    except SpecificationError as error:
+    except (CheckpointError, SpecificationError) as error:
         raise CheckpointError(f"{path}: {error}") from None
     # Everything: sizes that contradict each other or overflow end in any error of torch, from RuntimeError to AssertionError.
     except Exception as error:

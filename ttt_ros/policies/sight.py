@@ -15,7 +15,7 @@ from ttt_ros.errors import ObservationError
 _STRIDE = 8
 
 PositiveInt = Annotated[int, Field(gt=0, le=1 << 20)]
-Depth = Annotated[int, Field(gt=0, le=1000)]
+Depth = Annotated[int, Field(gt=0, le=256)]
 Side = Annotated[int, Field(gt=0, le=8192, multiple_of=_STRIDE)]
 
 _CELL = 4

@@ -45,7 +45,7 @@ class VlaConfig:
 
     width: PositiveInt = 128
     heads: PositiveInt = 4
-    depth: Annotated[int, Field(ge=2, le=1000)] = 6
+    depth: Annotated[int, Field(ge=2, le=256)] = 6
     mlp_width: PositiveInt = 256
     fast_width: PositiveInt = 128
     stem_channels: Annotated[tuple[PositiveInt, ...], Field(min_length=2, max_length=12)] = (64, 96, 128, 128)

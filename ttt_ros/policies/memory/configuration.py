@@ -51,7 +51,7 @@ class MemoryConfig:
     words: PositiveInt = 16
     memory: MemoryKind = MemoryKind.NONE
     window: PositiveInt = 8
-    layers: Annotated[int, Field(gt=0, le=1000)] = 2
+    layers: Annotated[int, Field(gt=0, le=256)] = 2
     heads: PositiveInt = 4
     fast_width: Annotated[int, Field(ge=0, le=1 << 20)] = 64
     code: PositiveInt = 12

@@ -4,15 +4,18 @@ import dataclasses
 import json
 from pathlib import Path
 
-import torch
 from safetensors import SafetensorError, safe_open
 
 from ttt_ros.configuration import validated
 from ttt_ros.errors import CheckpointError, ConfigurationError
+from ttt_ros.policies.bounded_building import at_most
 from ttt_ros.policies.sight import Sight, SightConfig
 from ttt_ros.policies.tensor_file import write_tensors
 
 _HEADER_KEY = "sight"
+
+_ALLOWANCE = 10_000_000
+"""Numbers that a Sight may hold beside those in its file: a grid of its images."""
 
 
 def save_sight(sight: Sight, path: Path) -> None:
@@ -31,10 +34,9 @@ def load_sight(path: Path) -> Sight:
             sizes = json.loads(file.metadata()[_HEADER_KEY])
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         config = validated(SightConfig, sizes, source=str(path))
-        # Without memory at first: the sizes are anybody's, those of the tensors are bounded by the file.
-        with torch.device("meta"):
-            Sight(config).load_state_dict(tensors, assign=True)
-        sight = Sight(config)
+        # The sizes are anybody's, those of the tensors are bounded by the file.
+        with at_most(_ALLOWANCE + 2 * sum(tensor.numel() for tensor in tensors.values())):
+            sight = Sight(config)
         sight.load_state_dict(tensors)
     except (SafetensorError, OSError, RuntimeError, KeyError, TypeError, ValueError, ConfigurationError) as error:
         raise CheckpointError(f"{path} is not a trained Sight ({error}); train one anew") from None
