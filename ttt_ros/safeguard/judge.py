@@ -13,7 +13,7 @@ from ttt_ros.safeguard.ladder import Demand, Mode
 from ttt_ros.safeguard.losses import LossHistory
 from ttt_ros.safeguard.rules import RuleState, demand, observe
 from ttt_ros.safeguard.sensors import SensorMonitor
-from ttt_ros.safeguard.signals import LOSS_RATIO, PREDICTION_LOSS, Reading, signal_named
+from ttt_ros.safeguard.signals import LOSS_RATIO, PREDICTION_LOSS, SIGNALS, Reading, signal_named
 from ttt_ros.safeguard.trust import TrustedVersions
 
 
@@ -73,6 +73,7 @@ class Safeguard:
         self.latest: dict[str, Reading] = {}
         self._losses = LossHistory()
         self._rules = config.rules
+        self._rules_on = {signal: tuple(i for i, rule in enumerate(config.rules) if rule.signal == signal) for signal in SIGNALS}
         self._states = [RuleState() for _ in self._rules]
         self._unproven = self._stream_rules()
         self._trusted = TrustedVersions()
@@ -86,13 +87,15 @@ class Safeguard:
         """
         signal_named(signal)
         self.latest[signal] = Reading(signal=signal, value=value, source=source)
-        for index, rule in enumerate(self._rules):
-            if rule.signal != signal:
-                continue
-            self._states[index] = observe(rule, self._states[index], value, source=source)
-            if self._states[index].good_readings >= rule.clear_after:
+        changed = False
+        for index in self._rules_on[signal]:
+            rule, before = self._rules[index], self._states[index]
+            after = self._states[index] = observe(rule, before, value, source=source)
+            changed |= after.trip is not before.trip or index in self._unproven
+            if after.good_readings >= rule.clear_after:
                 self._unproven.discard(index)
-        self._ladder = ladder.advance(self._ladder, self._demands(), now)
+        if changed:
+            self._ladder = ladder.advance(self._ladder, self._demands(), now)
 
     def read_window(
         self, readings: Mapping[str, float], now: int, *, version: int, committed: bool, sources: Mapping[str, str] = MappingProxyType({})
