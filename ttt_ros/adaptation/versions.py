@@ -88,6 +88,10 @@ class VersionStore:
         """The smallest number that a version to be committed may have."""
         return self._last_number + 1
 
+    def __len__(self) -> int:
+        """Committed versions kept, the one in force included; the base is none of them."""
+        return len(self._ring)
+
     def kept(self, number: int) -> Version | None:
         """The committed version of that number, None if it was taken back, has left the ring or never was."""
         with self._lock:

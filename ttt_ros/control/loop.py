@@ -106,6 +106,11 @@ class ControlLoop:
         self._memory = policy.begin()
         self._restart()
 
+    @property
+    def waits_for_inference(self) -> bool:
+        """Whether an inference is under way; another caller than a clock may wait for it between two ticks."""
+        return self._request is not None and not self._request.answer.done()
+
     def forget(self) -> None:
         """Ends the episode for the policy's memory of earlier transitions."""
         self._memory = self._policy.begin()
