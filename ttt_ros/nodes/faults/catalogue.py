@@ -7,8 +7,6 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
-from lifecycle_msgs.msg import Transition
-from lifecycle_msgs.srv import ChangeState
 from std_srvs.srv import Trigger
 
 from ttt_ros.errors import ConfigurationError
@@ -42,12 +40,10 @@ class Injection:
     Attributes:
         at: ``time.monotonic``.
         last: nanoseconds of the newest stamp of each stream that was passed on before it.
-        state: stamp of the safeguard's last word before it, nanoseconds.
     """
 
     at: float
     last: Mapping[str, int]
-    state: int
 
 
 Reaction = Callable[[Rig, Injection], float | None]
@@ -104,7 +100,8 @@ def _acts_in(mode: Mode, *, since: str = "") -> Reaction:
     """The policy node acts in ``mode`` or a safer one, counted from the injection by the wall clock.
 
     Args:
-        since: stream whose last good stamp is counted from instead, by the stamps: a busy machine delays what is seen here, but not that.
+        since: stream whose last good stamp is counted from instead, or ``safeguard`` for its last word; by the stamps, since a busy machine
+            delays what is seen here, but not those.
     """
 
     def seen(rig: Rig, injection: Injection) -> float | None:
@@ -113,7 +110,10 @@ def _acts_in(mode: Mode, *, since: str = "") -> Reaction:
             return None
         if not since:
             return found.at - injection.at
-        begun = injection.state if since == "safeguard" else injection.last[since]
+        if since == "safeguard":
+            begun = nanoseconds([heard.message for heard in rig.observer.states if heard.at < found.at][-1].header.stamp)
+        else:
+            begun = injection.last[since]
         return (nanoseconds(found.message.header.stamp) - begun) / NANOSECONDS
 
     return seen
@@ -310,22 +310,13 @@ _ADAPTATION = (
 )
 
 
-def _configure(name: str) -> Callable[[Rig], None]:
-    def inject(rig: Rig) -> None:
-        request = ChangeState.Request(transition=Transition(id=Transition.TRANSITION_CONFIGURE))
-        rig.answer = rig.call(ChangeState, f"{name}/change_state", request)
-        rig.answered = time.monotonic()
-
-    return inject
-
-
-def _refused_to_configure(rig: Rig, injection: Injection) -> float | None:
-    return rig.answered - injection.at if rig.answer is not None and not rig.answer.success else None
+def _refused_to_configure(rig: Rig, _injection: Injection) -> float | None:
+    return rig.answered - rig.asked if rig.answer is not None and not rig.answer.success else None
 
 
 def _another_policy(rig: Rig) -> None:
     rig.another_policy("second_policy")
-    _configure("second_policy")(rig)
+    rig.ask_to_configure("second_policy")
 
 
 def _altered_snapshot(rig: Rig) -> None:
@@ -336,7 +327,7 @@ def _altered_snapshot(rig: Rig) -> None:
         data[-1] ^= 0x01
         path.write_bytes(bytes(data))
     rig.another_policy("restored", namespace="elsewhere", parameters={"adaptation.initial_weights": path})
-    _configure("elsewhere/restored")(rig)
+    rig.ask_to_configure("elsewhere/restored")
 
 
 def _restart(name: str) -> Callable[[Rig], None]:
@@ -347,7 +338,7 @@ def _restart(name: str) -> Callable[[Rig], None]:
 
 
 def _restarted_cleanly(rig: Rig) -> None:
-    rig.processes["safeguard"].stop()
+    rig.stop("safeguard")
     rig.start("safeguard")
 
 
@@ -443,12 +434,12 @@ _PROCESSES = (
         inject=lambda rig: rig.kill("simulation"),
         remove=_restart("simulation"),
         reaction=_either(_acts_in(Mode.HOLD, since="joint_states"), _commands_cease),
-        deadline=_MAX_JOINT_AGE + _TICK,
+        deadline=0.3,
         protection=Protection(patches=("ages",), rules=("camera_age", "joint_state_age", "clock_stall")),
     ),
     Fault(
         name="processor_starved",
-        injected="twice as many busy processes as processors",
+        injected="a busy process for each processor",
         demand=f"at least {100 * _LEAST_TICKS:g} % of the control ticks are met",
         inject=lambda rig: rig.hog_processor(),
         remove=lambda rig: rig.release_processor(),

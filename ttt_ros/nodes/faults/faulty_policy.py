@@ -33,6 +33,9 @@ _GRADIENTS = {NAN_GRADIENT: math.nan, INFINITE_GRADIENT: math.inf, LARGE_GRADIEN
 _PUSH = 0.95
 """Length of the gradient of a slow drift, just under the shipped clip_norm of 1."""
 
+_ERROR = 0.3
+"""Of each reconstruction under a push, so that the loss is one that a clean window has."""
+
 _FALL = 0.97
 """Factor on the falling loss in each window."""
 
@@ -64,7 +67,7 @@ class FaultyPolicy(VisionLanguageActionPolicy):
     """Reads before each inference and each window what to do wrong."""
 
     commands: Path
-    _falling = 1.0
+    _falling = _ERROR
 
     def encode(self, observation: Observation) -> Features:
         """As the policy, or slowly."""
@@ -84,7 +87,7 @@ class FaultyPolicy(VisionLanguageActionPolicy):
             raise RuntimeError("a policy may raise anything")
         found = super().reconstruct(transitions, fast)
         if fault == SLOW_DRIFT:
-            return _pushed(found, _along_themselves(fast), error=1.0, length=_PUSH)
+            return _pushed(found, _along_themselves(fast), error=_ERROR, length=_PUSH)
         if fault == FALLING_LOSS:
             self._falling *= _FALL
             return _pushed(found, self.act(transitions.features, fast).mean(dim=(1, 2)), error=self._falling, length=1.0)

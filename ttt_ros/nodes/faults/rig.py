@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 from ament_index_python.packages import get_package_share_directory
 from lifecycle_msgs.msg import Transition
-from lifecycle_msgs.srv import ChangeState
+from lifecycle_msgs.srv import ChangeState, GetState
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.parameter import Parameter
@@ -56,12 +56,14 @@ class Rig:
         observer: of all that the nodes say.
         processes: by name: simulation, safeguard, policy, and those that a fault has started.
         answer: of the last transition that a fault has asked for, None if there was none in time.
-        answered: ``time.monotonic`` of that.
+        asked: ``time.monotonic`` at which it was asked for.
+        answered: ``time.monotonic`` at which it was answered.
         instructed: ``time.monotonic`` of the last instruction.
         rolled_back_to: version that the last rollback answered with.
     """
 
     answer: Any = None
+    asked = 0.0
     answered = 0.0
     instructed = 0.0
     rolled_back_to = 0
@@ -242,6 +244,24 @@ class Rig:
         """Configures and activates a lifecycle node."""
         bring_up(self.node, self._executor, name, timeout=BRING_UP_TIMEOUT)
 
+    def ask_to_configure(self, name: str) -> None:
+        """Asks a node that may still be starting to configure, and keeps its answer."""
+        self.wait_until_it_answers(name)
+        self.asked = time.monotonic()
+        request = ChangeState.Request(transition=Transition(id=Transition.TRANSITION_CONFIGURE))
+        self.answer = self.call(ChangeState, f"{name}/change_state", request)
+        self.answered = time.monotonic()
+
+    def wait_until_it_answers(self, name: str) -> None:
+        """Waits until a lifecycle node tells its state."""
+        if self.call(GetState, f"{name}/get_state", GetState.Request(), timeout=BRING_UP_TIMEOUT) is None:
+            raise BringUpError(f"node {name} does not answer")
+
+    def stop(self, name: str) -> None:
+        """Ends a process as Ctrl-C does, while everything else goes on."""
+        os.kill(self.processes[name].pid, signal.SIGINT)
+        self.wait(lambda: self.processes[name].exit_code is not None, _CALL_TIMEOUT)
+
     def kill(self, name: str) -> None:
         """Ends a process without a word."""
         os.kill(self.processes[name].pid, signal.SIGKILL)
@@ -286,9 +306,9 @@ class Rig:
         self.node.destroy_publisher(self._intruder)
 
     def hog_processor(self) -> None:
-        """Starts twice as many busy processes as there are processors."""
+        """Starts a busy process for each processor."""
         program = [sys.executable, "-c", "while True: pass"]
-        self._hogs = [subprocess.Popen(program) for _ in range(2 * (os.cpu_count() or 1))]
+        self._hogs = [subprocess.Popen(program) for _ in range(os.cpu_count() or 1)]
 
     def release_processor(self) -> None:
         """Ends them."""

@@ -17,7 +17,6 @@ from ttt_ros.nodes.bring_up import BringUpError
 from ttt_ros.nodes.faults.catalogue import FAULTS, Fault, Injection, Protection, fault_named
 from ttt_ros.nodes.faults.observer import first
 from ttt_ros.nodes.faults.rig import Rig
-from ttt_ros.nodes.stamps import nanoseconds
 from ttt_ros.safeguard.ladder import Mode
 
 _MARGIN = 3.0
@@ -117,8 +116,8 @@ class _Suite:
         rig = self._running()
         rig.observer.begin()
         rig.answer = None
-        rig.spin(0.2)
-        injection = Injection(at=time.monotonic(), last=MappingProxyType(dict(rig.relay.newest)), state=_last_state(rig))
+        rig.wait(lambda: rig.observer.states, _MARGIN)
+        injection = Injection(at=time.monotonic(), last=MappingProxyType(dict(rig.relay.newest)))
         fault.inject(rig)
         rig.wait(lambda: fault.reaction(rig, injection) is not None, fault.deadline + fault.lasts + _MARGIN)
         reaction, reacted = fault.reaction(rig, injection), time.monotonic()
@@ -147,10 +146,6 @@ class _Suite:
             rig.close()
             self._rig = None
             return None
-
-
-def _last_state(rig: Rig) -> int:
-    return nanoseconds(rig.observer.states[-1].message.header.stamp) if rig.observer.states else 0
 
 
 def _seen(rig: Rig, since: float) -> Mapping[str, str]:
