@@ -1,5 +1,7 @@
 """Two small policies behind the protocol: the built-in one, and a foreign torch module behind the adapter."""
 
+import dataclasses
+
 import torch
 from torch import Tensor, nn
 
@@ -24,10 +26,11 @@ INSTRUCTIONS = ("touch the red cube", "touch the blue cube")
 CONFIG = VlaConfig(width=16, heads=2, depth=3, mlp_width=24, fast_width=8, stem_channels=(8, 8, 8), key_points=4)
 
 
-def built_in_policy(*, seed: int = 0) -> VisionLanguageActionPolicy:
+def built_in_policy(*, seed: int = 0, memory: int = 0) -> VisionLanguageActionPolicy:
     """A tiny built-in policy whose fast MLPs are not zero, as after training."""
     torch.manual_seed(seed)
-    policy = VisionLanguageActionPolicy(config=CONFIG, specification=SPECIFICATION, vocabulary=Vocabulary.of(INSTRUCTIONS))
+    config = dataclasses.replace(CONFIG, memory=memory)
+    policy = VisionLanguageActionPolicy(config=config, specification=SPECIFICATION, vocabulary=Vocabulary.of(INSTRUCTIONS))
     with torch.no_grad():
         for weight in policy.fast_parameters().values():
             weight.normal_(std=0.2)
@@ -56,6 +59,11 @@ class ForeignModule(nn.Module):
 
     def read(self, tokens: Tensor) -> Tensor:
         return self.norm(self.late(tokens).mean(dim=1))
+
+
+def recurrent_policy(*, seed: int = 0) -> VisionLanguageActionPolicy:
+    """The built-in policy with a memory."""
+    return built_in_policy(seed=seed, memory=8)
 
 
 def _encode(module: nn.Module, observation: Observation) -> Features:

@@ -1,5 +1,6 @@
 """Synthetic demonstrations, made on the spot: a bright square whose place is the first joint's position."""
 
+import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
@@ -14,6 +15,8 @@ JOINTS = ("shoulder", "elbow", "wrist")
 HEIGHT, WIDTH = 64, 96
 RATE = 10.0
 LAYOUT = Layout(state_names=JOINTS, action_names=JOINTS, cameras={"top": (HEIGHT, WIDTH)}, rate=RATE)
+TOLD = dataclasses.replace(LAYOUT, environment_names=("square_left", "square_top"))
+"""The layout of ``told``."""
 INSTRUCTIONS = ("lift the box", "lower the box")
 ROWS = 24
 
@@ -30,6 +33,13 @@ def episode(number: int, *, rows: int = ROWS) -> Episode:
         instruction=INSTRUCTIONS[number % len(INSTRUCTIONS)],
         cameras={"top": [picture(float(position)) for position in positions[:-1, 0]]},
     )
+
+
+def told(number: int) -> Episode:
+    """The episode with a note of where the square is in the image."""
+    plain = episode(number)
+    left = np.round((plain.states[:, 0] + 0.5) * (WIDTH - 16))
+    return dataclasses.replace(plain, environment=np.stack([left, np.full_like(left, 24)], axis=1))
 
 
 def picture(position: float) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:

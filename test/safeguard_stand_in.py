@@ -5,7 +5,7 @@ from ttt_ros.msg import SafeguardState
 
 from ttt_ros.nodes.quality_of_service import LATCHED
 
-LONG = 1000.0  # s of validity, so that an order holds for a whole test
+LONG = 10.0  # s of validity, the longest that the policy node takes
 
 
 class SafeguardStandIn:
@@ -18,6 +18,16 @@ class SafeguardStandIn:
     def order(self, mode: int, *, validity: float = LONG, trusted_version: int = 0, reasons: tuple[str, ...] = ()) -> None:
         """Orders ``mode``, with a permit if it is adapting."""
         permit = mode == SafeguardState.ADAPTING
-        self._states.publish(
-            SafeguardState(mode=mode, permit=permit, permit_validity=validity, trusted_version=trusted_version, reasons=list(reasons))
+        self._order = SafeguardState(
+            mode=mode, permit=permit, permit_validity=validity, trusted_version=trusted_version, reasons=list(reasons)
         )
+        self.send(self._order)
+
+    def send(self, state: SafeguardState) -> None:
+        """Publishes ``state``, whatever it holds."""
+        self._states.publish(state)
+
+    def repeat(self) -> None:
+        """Gives the last order again if it is one that holds for long, so that it holds for a whole test."""
+        if self._order.permit_validity == LONG:
+            self.send(self._order)

@@ -6,6 +6,7 @@ import resource
 import signal
 import subprocess
 import sys
+import zlib
 from dataclasses import replace
 from pathlib import Path
 
@@ -260,3 +261,16 @@ def test_every_weight_is_in_one_sum_of_the_sketch(count: int):
     for place in range(count):
         found = sketch({"a": torch.eye(count)[place]})
         assert [abs(each) for each in found] == [float(index == place % 16) for index in range(16)]
+
+
+@pytest.mark.parametrize("body", [b"no json", b'{"kind": [}', b'{"kind": "\xff"', b'{"a":' + b"[" * 100_000, b'{"n": ' + b"9" * 5000])
+def test_a_line_that_is_not_json_is_refused_although_its_checksum_fits(tmp_path: Path, body: bytes):
+    path = tmp_path / "journal"
+    path.write_bytes(body + f',"crc32":"{zlib.crc32(body):08x}"}}\n'.encode())
+    with pytest.raises(JournalError, match=r"line 1 of journal .* is not JSON"):
+        read_journal(path)
+
+
+def test_a_line_longer_than_any_window_is_refused_without_reading_on():
+    with pytest.raises(JournalError, match="line 1 of /dev/zero has more than 67108864 bytes; it is no journal"):
+        read_journal(Path("/dev/zero"))

@@ -1,13 +1,16 @@
 """A snapshot comes back exactly, or not at all."""
 
+import hashlib
 import json
 import struct
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 from adapting import equal_bits, learner_on, shifted_window, store_of, windows
+from safetensors import safe_open
 from safetensors.torch import save_file
 from small_policy import SmallPolicy, stream
 
@@ -148,3 +151,27 @@ def test_a_path_that_cannot_be_written_is_refused_in_words(version: Version, tmp
     (tmp_path / "none").write_text("a file where a directory should be")
     with pytest.raises(CheckpointError, match="cannot write snapshot"):
         snapshot.save(version, tmp_path / "none" / "fast", base_checksum=POLICY.checksum)
+
+
+@pytest.mark.parametrize("missing", ["number", "base_checksum", "weights_checksum", "momentum_checksum"])
+def test_a_description_that_lacks_a_fact_is_refused_although_its_seal_fits(saved: Path, missing: str):
+    reseal(saved, lambda facts: facts.pop(missing))
+    with pytest.raises(CheckpointError, match=r"snapshot .* (altered|adapted from base None|is no number)"):
+        load(saved)
+
+
+@pytest.mark.parametrize("number", ["", "-1", "x", "1" * 5000, "²"])
+def test_a_version_that_is_no_number_is_refused(saved: Path, number: str):
+    reseal(saved, lambda facts: facts.update(number=number))
+    with pytest.raises(CheckpointError, match=r"says that it is version .* which is no number"):
+        load(saved)
+
+
+def reseal(path: Path, change: Callable[[dict[str, str]], object]) -> None:
+    """Changes the description and gives it a seal that fits, as anybody can who has read this package."""
+    with safe_open(path, framework="pt") as file:
+        facts, tensors = dict(file.metadata()), {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    del facts["seal"]
+    change(facts)
+    facts["seal"] = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+    save_file(tensors, path, metadata=facts)

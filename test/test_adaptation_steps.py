@@ -148,3 +148,57 @@ def test_an_update_can_be_differentiated_through():
     assert start.grad is not None
     assert start.grad.isfinite().all()
     assert start.grad.abs().sum() > 0
+
+
+@rule
+@given(st.lists(st.floats(0.0, 100.0, width=32), min_size=4, max_size=4), st.floats(0.5, 100.0, width=32))
+def test_an_innovation_is_the_square_over_the_variance_that_was_to_be_expected(inputs, precision):
+    residuals, row = torch.tensor([[2.0, -1.0]]), torch.tensor([inputs])
+    found = steps.innovations(residuals, {"b.up": precision * torch.eye(4)}, {"b.up": row})
+    variance = 1.0 + float(row.square().sum()) / precision
+    assert found.tolist()[0] == pytest.approx([4.0 / variance, 1.0 / variance], rel=1e-4)
+
+
+def test_without_a_precision_an_innovation_is_the_square():
+    found = steps.innovations(torch.tensor([[2.0], [math.nan]]), {}, {"b.up": torch.ones(2, 3)})
+    torch.testing.assert_close(found, torch.tensor([[4.0], [math.nan]]), equal_nan=True)
+
+
+def test_an_input_like_those_before_is_expected_to_be_predicted_better_than_a_new_one():
+    prior = steps.prior_precision({"b.up": torch.ones(1, 2)}, ridge=1.0)
+    seen = steps.informed(prior, {"b.up": torch.tensor([[3.0, 0.0]])}, torch.ones(1) > 0)
+    familiar, new = steps.innovations(torch.ones(2, 1), seen, {"b.up": torch.tensor([[3.0, 0.0], [0.0, 3.0]])})
+    assert familiar > new
+
+
+@rule
+@given(bases, st.floats(0.0, 1.0), st.floats(0.1, 10.0))
+def test_weights_without_a_precision_go_back_by_the_whole_share(base, share, ridge):
+    start = {name: weight + 1.0 for name, weight in base.items()}
+    reminded = steps.reminded(start, base, {}, share=share, ridge=ridge)
+    assert all(reminded[name].equal(weight) for name, weight in steps.pulled_back(start, base, share=share).items())
+
+
+def test_a_direction_goes_back_the_more_the_less_the_samples_said_about_it():
+    base, start = {"b.up": torch.zeros(1, 2)}, {"b.up": torch.ones(1, 2)}
+    reminded = steps.reminded(start, base, {"b.up": torch.diag(torch.tensor([4.0, 400.0]))}, share=0.5, ridge=4.0)
+    assert reminded["b.up"].tolist()[0] == pytest.approx([0.5, 0.995])
+
+
+@rule
+@given(st.integers(0, 1000), st.floats(0.01, 0.5), st.floats(0.5, 8.0))
+def test_steps_with_a_fading_past_lead_to_the_ridge_regression_with_fading_weights(seed, share, ridge):
+    """Recursive least squares with the past fading into the prior is, sample by sample, the solution of its normal equations."""
+    generator = torch.Generator().manual_seed(seed)
+    rows, targets = torch.randn(12, 3, generator=generator).double(), torch.randn(12, 1, generator=generator).double()
+    base = {"b.up": torch.randn(1, 3, generator=generator).double()}
+    weights, precision = base, steps.prior_precision({"b.up": rows}, ridge=ridge)
+    prior, taken = precision, torch.ones(1) > 0
+    moment = precision["b.up"] @ base["b.up"].mT
+    for row, target in zip(rows.split(1), targets.split(1), strict=True):
+        precision = steps.informed(steps.pulled_back(precision, prior, share=share), {"b.up": row}, taken)
+        step = steps.preconditioned({"b.up": (weights["b.up"] @ row.mT - target).mT @ row}, precision, taken)
+        reminded = steps.reminded(weights, base, precision, share=share, ridge=ridge)
+        weights = {"b.up": reminded["b.up"] - step["b.up"]}
+        moment = (1 - share) * moment + share * prior["b.up"] @ base["b.up"].mT + row.mT @ target
+        torch.testing.assert_close(weights["b.up"].mT, torch.linalg.solve(precision["b.up"], moment))

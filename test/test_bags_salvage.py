@@ -309,6 +309,17 @@ def test_a_file_with_nothing_sound_is_refused_with_the_reason(tmp_path: Path, co
         BagReader(tmp_path / "bag.mcap", salvage=True)
 
 
+def test_a_garbled_chunk_whose_length_is_garbled_as_well_is_told_from_one_that_is_cut_off(tmp_path: Path) -> None:
+    path = foreign(tmp_path / "bag.mcap", compression=CompressionType.NONE)
+    content = bytearray(path.read_bytes())
+    chunk, message = content.index(b"\x06", 46), content.index(b"15838 128")
+    content[chunk + 4] ^= 1  # now longer than the file
+    content[message] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(RecordingError, match="checksum"):
+        read(path)
+
+
 def test_garbled_bytes_end_in_sound_messages_or_a_clear_refusal(tmp_path: Path) -> None:
     sound = [foreign(tmp_path / f"{each.name}.mcap", compression=each).read_bytes() for each in CompressionType]
     path = tmp_path / "bag.mcap"

@@ -133,3 +133,45 @@ def test_a_configuration_cannot_be_changed() -> None:
     robot = configuration.validated(Robot, {"name": "arm", "rate": 30}, source="test")
     with pytest.raises(AttributeError):
         robot.rate = 60  # type: ignore[misc]
+
+
+ALIAS_BOMB = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
+    f"a{level}: &a{level} [{', '.join([f'*a{level - 1}'] * 10)}]\n" for level in range(1, 12)
+)
+MERGE_BOMB = "a0: &a0 {x: 1, y: 2}\n" + "".join(
+    f"a{level}: &a{level} {{<<: [{', '.join([f'*a{level - 1}'] * 10)}]}}\n" for level in range(1, 12)
+)
+
+
+@pytest.mark.parametrize("bomb", [ALIAS_BOMB, MERGE_BOMB])
+def test_a_few_lines_of_aliases_that_mean_billions_of_values_are_refused_at_once(tmp_path: Path, bomb: str) -> None:
+    assert "holds more than 100000 values, aliases written out" in refusal(tmp_path, bomb)
+
+
+def test_an_alias_to_a_value_within_itself_is_refused(tmp_path: Path) -> None:
+    assert "holds an alias to a value within itself" in refusal(tmp_path, "name: &a [*a]\nrate: 30\n")
+
+
+def test_an_alias_that_repeats_a_short_value_is_taken(tmp_path: Path) -> None:
+    assert load(tmp_path, "name: &n arm\nrate: 30\njoints: [*n, *n]\n").joints == ("arm", "arm")
+
+
+def test_a_file_that_is_too_large_is_refused_without_reading_on(tmp_path: Path) -> None:
+    assert "has more than 262144 bytes" in refusal(tmp_path, "#" * 300_000)
+    with pytest.raises(ConfigurationError, match="/dev/zero has more than 262144 bytes"):
+        configuration.load_yaml(Path("/dev/zero"), Robot)
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, "rate: !!float ''", "rate: !!int ''", "rate: !!bool x", "a: 2001-99-99", "? {}\n: 1"])
+def test_what_makes_the_parser_fail_in_its_own_way_is_refused_as_any_other_error(tmp_path: Path, text: str) -> None:
+    assert "is not valid YAML" in refusal(tmp_path, text)
+
+
+@pytest.mark.parametrize("number", ["9" * 5000, "1" + ":59" * 5000, "0." + "1" * 5000])
+def test_a_number_that_takes_long_to_read_is_refused(tmp_path: Path, number: str) -> None:
+    assert "holds a number of" in refusal(tmp_path, f"name: arm\nrate: {number}\n")
+
+
+def test_a_refusal_repeats_only_the_beginning_of_what_was_wrong(tmp_path: Path) -> None:
+    assert len(refusal(tmp_path, f"name: arm\nrate: [{'x, ' * 10_000}]\n")) < 1000
+    assert len(refusal(tmp_path, "name: arm\nrate: 30\njoints: [" + "1, " * 10_000 + "]\n")) < 4000

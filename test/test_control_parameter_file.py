@@ -98,3 +98,31 @@ def test_what_is_no_parameter_file_is_refused(tmp_path: Path, text: str, message
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match=r"cannot read .*nowhere\.yaml"):
         load_parameter_file(tmp_path / "nowhere.yaml")
+
+
+@pytest.mark.parametrize(
+    ("given", "reason"),
+    [
+        ("policy.path: " + "x" * 5000, "parameter 'policy.path' has 5000 characters, the limit is 4096; shorten it"),
+        (f"robot.joint_names: [{'j, ' * 2000}]", "parameter 'robot.joint_names' has 2000 values, the limit is 1000; shorten it"),
+        (f"robot.joint_names: [a, {'x' * 5000}]", "parameter 'robot.joint_names' has 5000 characters, the limit is 4096; shorten it"),
+    ],
+)
+def test_strings_and_arrays_longer_than_a_node_needs_are_refused(tmp_path: Path, given: str, reason: str) -> None:
+    path = tmp_path / "parameters.yaml"
+    shipped = yaml.safe_load((CONFIG / "policy_node.yaml").read_text(encoding="utf-8"))
+    (section,) = shipped.values()
+    section["ros__parameters"] |= yaml.safe_load(given)
+    section["ros__parameters"].pop("robot", None) if given.startswith("robot") else None
+    path.write_text(yaml.safe_dump(shipped), encoding="utf-8")
+    with pytest.raises(ConfigurationError) as refused:
+        load_parameter_file(path)
+    assert reason in str(refused.value)
+
+
+def test_a_parameter_file_of_aliases_that_mean_billions_of_values_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "parameters.yaml"
+    levels = (f"a{level}: &a{level} {{{', '.join(f'k{n}: *a{level - 1}' for n in range(10))}}}\n" for level in range(1, 12))
+    path.write_text("a0: &a0 {x: 1}\n" + "".join(levels), encoding="utf-8")
+    with pytest.raises(ConfigurationError, match="holds more than 100000 values, aliases written out"):
+        load_parameter_file(path)

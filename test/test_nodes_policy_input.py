@@ -94,6 +94,8 @@ def test_good_inputs_are_reported_with_age_and_rate(running: Running) -> None:
         (SPECIFICATION.joint_names, (0.0, math.inf, 0.0), "position of joint 'elbow' is inf"),
         (("shoulder", "wrist"), (0.0, 0.0), "joint 'elbow' is missing; the message names shoulder, wrist"),
         (("shoulder", "elbow", "wrist"), (0.0, 0.0), "3 names and 2 positions"),
+        (("j",) * 100_000, (0.0,) * 100_000, "names 100000 joints, and at most 1000 are taken"),
+        (("shoulder", "elbow" * 1000), (0.0, 0.0), "a joint with 5000 characters, and at most 256 are taken"),
         (("shoulder", "elbow", "elbow", "wrist"), (0.0, 0.0, 0.0, 0.0), "joint 'elbow' is named twice"),
     ],
 )
@@ -223,7 +225,9 @@ def test_without_an_instruction_the_arm_is_not_moved(graph: Graph, robot: RobotS
     [
         ("touch the red cube and then the blue cube", "has 9 words, the policy reads at most 5; shorten it"),
         ("touch the purple cube", "holds words that the policy was not trained on: purple"),
-        ("touch " * 2000, "has 2000 words, the policy reads at most 5"),
+        ("touch " * 160, "has 160 words, the policy reads at most 5"),
+        ("touch " * 2000, "has 12000 characters, at most 1000 are read; shorten it"),
+        ("x" * 5_000_000, "has 5000000 characters, at most 1000 are read; shorten it"),
     ],
 )
 def test_an_instruction_that_cannot_be_read_leads_to_hold_and_the_next_good_one_to_motion(running: Running, text: str, reason: str) -> None:

@@ -1,5 +1,6 @@
 """The policy node under a safeguard's orders, and without any."""
 
+import math
 from pathlib import Path
 
 import pytest
@@ -37,6 +38,7 @@ class Ordered:
         for _ in range(2):
             self.safeguard.order(SafeguardState.ADAPTING, **options)
             self.robot.run_for(0.05)
+        self.robot.each_step = self.safeguard.repeat
 
     def adapt_until(self, version: int) -> None:
         """Permits adaptation until a chunk is computed with ``version`` or a newer one."""
@@ -128,6 +130,29 @@ def test_in_frozen_the_trusted_version_acts_and_nothing_is_committed(ordered: Or
     after = [status for status in ordered.statuses.messages if status.reset_epoch == epoch]
     assert after
     assert all(status.withheld and not status.committed for status in after)
+
+
+@pytest.mark.parametrize(
+    ("state", "reason"),
+    [
+        (SafeguardState(mode=77, permit_validity=1.0), "orders mode 77, which is none of 0 (adapting), 1 (frozen)"),
+        (SafeguardState(mode=SafeguardState.STOP, permit=True, permit_validity=1.0), "permits adaptation in mode stop"),
+        (SafeguardState(permit=True, permit_validity=math.nan), "to hold for nan s, outside 0 to 10 s"),
+        (SafeguardState(permit=True, permit_validity=1e300), "to hold for 1e+300 s, outside 0 to 10 s"),
+        (SafeguardState(permit=True, permit_validity=-1.0), "to hold for -1 s, outside 0 to 10 s"),
+        (SafeguardState(mode=SafeguardState.HOLD, permit_validity=1.0, reasons=["x"] * 501), "gives 501 reasons"),
+        (SafeguardState(mode=SafeguardState.HOLD, permit_validity=1.0, reasons=["x" * 10**6]), "reasons of up to 1000000 characters"),
+    ],
+)
+def test_an_order_that_cannot_be_meant_is_refused_in_words_and_not_obeyed(ordered: Ordered, state: SafeguardState, reason: str) -> None:
+    for _ in range(3):
+        ordered.safeguard.send(state)
+        ordered.robot.run_for(0.05)
+    ordered.graph.wait_for_log("policy", reason)
+    status = ordered.control_status()
+    assert status.message.startswith("mode base")
+    assert any(reason in each.key for each in status.values if each.key.startswith("refused safeguard: "))
+    ordered.adapt_until(1)
 
 
 @pytest.mark.parametrize("mode", [SafeguardState.HOLD, SafeguardState.STOP])

@@ -11,13 +11,15 @@ pytest.importorskip("ttt_ros.msg", reason="the messages are not built; run `make
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from policy_stand_in import PolicyStandIn
+from rclpy.serialization import serialize_message
 from robot_stand_in import RobotStandIn
 from ros_graph import Graph, Inbox
-from sensor_msgs.msg import JointState
+from sensor_msgs.msg import Image, JointState
 from std_srvs.srv import Trigger
-from ttt_ros.msg import ActionChunk, ControlStatus, SafeguardState
+from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
+from ttt_ros.msg import ActionChunk, AdaptationStatus, ControlStatus, ModuleDrift, SafeguardState
 
-from ttt_ros.nodes.quality_of_service import LATCHED, SENSOR
+from ttt_ros.nodes.quality_of_service import LATCHED, RELIABLE, SENSOR
 from ttt_ros.nodes.safeguard_node import SafeguardNode
 from ttt_ros.nodes.stamps import nanoseconds
 from ttt_ros.safeguard.signals import SIGNALS
@@ -179,6 +181,66 @@ def test_joints_that_jump_again_and_again_latch_hold(watched: Watched) -> None:
 def test_a_position_that_is_not_a_number_latches_hold(watched: Watched) -> None:
     watched.robot.positions[0] = math.nan
     assert "joint_speed nan rad/s" in watched.run_until_mode(SafeguardState.HOLD).reasons[0]
+
+
+def serialized(message: object, *, bytes_kept: int | None = None) -> bytes:
+    return serialize_message(message)[:bytes_kept]
+
+
+@pytest.mark.parametrize(
+    ("topic", "kind", "message", "reason"),
+    [
+        ("camera/scene/image_raw", Image, b"", "a message of 0 bytes ends before its stamp"),
+        ("camera/scene/image_raw", Image, serialized(Image(), bytes_kept=11), "a message of 11 bytes ends before its stamp"),
+        ("joint_states", JointState, JointState(name=["elbow"], position=[1.0, 2.0]), "carries 2 positions for 1 joints"),
+        ("joint_states", JointState, JointState(name=["j"] * 5000, position=[0.0] * 5000), "names 5000 joints, and at most 1000"),
+        (
+            "joint_trajectory",
+            JointTrajectory,
+            JointTrajectory(joint_names=["elbow"], points=[JointTrajectoryPoint()]),
+            "carries 0 positions for 1 joints",
+        ),
+        (
+            "policy/adaptation_status",
+            AdaptationStatus,
+            AdaptationStatus(module_drift=[ModuleDrift(module="m" * 10_000)]),
+            "names 1 modules with up to 10000 characters",
+        ),
+    ],
+)
+def test_a_malformed_message_is_refused_in_words_and_the_safeguard_goes_on(
+    watched: Watched, topic: str, kind: type, message: object, reason: str
+) -> None:
+    watched.robot.hold_still = True
+    publisher = watched.graph.publisher(kind, topic, SENSOR if topic in ("camera/scene/image_raw", "joint_states") else RELIABLE)
+    publisher.publish(message)
+    watched.graph.wait_for_log("safeguard", topic, reason)
+    watched.graph.tester.destroy_publisher(publisher)
+    watched.run_for(1.0)
+    assert nanoseconds(watched.states.latest.header.stamp) > watched.robot.now - 1e9
+
+
+@pytest.mark.parametrize(
+    ("topic", "kind", "message"),
+    [
+        ("policy/action_chunk", ActionChunk, ActionChunk(base_deviation=math.nan, positions=[math.nan] * 10_000, horizon=2**32 - 1)),
+        ("policy/control_status", ControlStatus, ControlStatus(mode=255, jitter=math.inf, underruns=-math.inf, adaptation_alive=True)),
+        (
+            "policy/adaptation_status",
+            AdaptationStatus,
+            AdaptationStatus(samples=1, samples_trimmed=2**32 - 1, drift=math.nan, weights_version=2**64 - 1, committed=True),
+        ),
+    ],
+)
+def test_figures_that_cannot_be_meant_count_against_the_policy_and_do_not_end_the_safeguard(
+    watched: Watched, topic: str, kind: type, message: object
+) -> None:
+    publisher = watched.graph.publisher(kind, topic)
+    for _ in range(10):
+        publisher.publish(message)
+        watched.robot.run_for(0.2)
+    assert watched.states.latest.mode > SafeguardState.ADAPTING
+    assert not watched.states.latest.permit
 
 
 def test_a_black_picture_latches_hold(watched: Watched) -> None:

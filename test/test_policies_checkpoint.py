@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import resource
 from collections.abc import Callable
 from pathlib import Path
 
@@ -170,4 +171,31 @@ def test_a_senseless_control_rate_does_not_fit(rate: float) -> None:
 def test_a_checkpoint_whose_sizes_contradict_its_specification_is_refused(path: Path) -> None:
     rewrite(path, header=lambda header: header.update(specification=dataclasses.asdict(SPECIFICATION) | {"cameras": []}))
     with pytest.raises(CheckpointError, match="at least one camera"):
+        load_policy(path)
+
+
+@pytest.mark.parametrize(
+    ("size", "value"),
+    [("width", 1 << 20), ("mlp_width", 1 << 20), ("depth", 1000), ("width", 1 << 62), ("depth", 10**9), ("key_points", -1), ("heads", 3)],
+)
+def test_sizes_in_the_header_that_are_not_those_of_the_tensors_allocate_nothing(path: Path, size: str, value: int) -> None:
+    rewrite(path, header=lambda header: header["config"].update({size: value}))
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(CheckpointError):
+        load_policy(path)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200_000  # KiB; the sizes ask for tens of GiB
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [("horizon", 1 << 40), ("horizon", 0), ("period", 0.0), ("joint_names", []), ("max_instruction_words", 10**9)]
+)
+def test_a_specification_that_no_robot_can_meet_is_refused_by_its_key(path: Path, field: str, value: object) -> None:
+    rewrite(path, header=lambda header: header["specification"].update({field: value}))
+    with pytest.raises(CheckpointError, match=rf"specification\.{field}"):
+        load_policy(path)
+
+
+def test_a_header_nested_too_deeply_to_be_read_is_refused(path: Path) -> None:
+    save_file({"weight": torch.zeros(2)}, path, metadata={"ttt_ros": "[" * 100_000})
+    with pytest.raises(CheckpointError, match="the header is not JSON"):
         load_policy(path)

@@ -6,13 +6,13 @@ from collections.abc import Callable, Iterator
 
 import pytest
 import torch
-from example_policies import INSTRUCTIONS, SPECIFICATION, adapted_policy, built_in_policy, observation, transition
+from example_policies import INSTRUCTIONS, SPECIFICATION, adapted_policy, built_in_policy, observation, recurrent_policy, transition
 
 from ttt_ros.errors import InstructionError
 from ttt_ros.policies.protocol import Policy
 from ttt_ros.policies.transition import FastWeights, concatenated
 
-POLICIES: dict[str, Callable[..., Policy]] = {"built-in": built_in_policy, "adapted": adapted_policy}
+POLICIES: dict[str, Callable[..., Policy]] = {"built-in": built_in_policy, "recurrent": recurrent_policy, "adapted": adapted_policy}
 
 
 @pytest.fixture(params=POLICIES)

@@ -24,7 +24,7 @@ def samples(count: int = 4000, size: int = 5, seed: int = 0) -> torch.Tensor:
 
 def test_samples_of_training_are_at_distance_1_in_the_mean() -> None:
     statistics = FeatureStatistics.of(samples())
-    assert statistics.distances(samples()).mean() == pytest.approx(1.0, abs=0.15)
+    assert statistics.distances(samples()).mean() == pytest.approx(1.0, abs=0.01)
 
 
 @settings(deadline=None)

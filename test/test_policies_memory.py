@@ -149,7 +149,7 @@ def test_an_observation_is_encoded_with_a_batch_of_one():
     image = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (*IMAGE_SIZE, 3), dtype=np.uint8))
     observation = Observation(stamp=0, images={CAMERA: image}, joint_positions=torch.zeros(6), instruction="point at the red cube")
     features = policy.encode(observation)
-    assert {name: len(each) for name, each in features.items()} == {"points": 1, "proprioception": 1, "words": 1}
+    assert {name: len(each) for name, each in features.items()} == {"points": 1, "look": 1, "proprioception": 1, "words": 1}
     assert policy.act(features, policy.base_fast_weights()).shape == (1, SPECIFICATION.horizon, 6)
 
 

@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 import torch
-from example_policies import CONFIG, INSTRUCTIONS, SPECIFICATION, built_in_policy, observation, transition
+from example_policies import CONFIG, INSTRUCTIONS, SPECIFICATION, built_in_policy, observation, recurrent_policy, transition
 
 from ttt_ros.errors import InstructionError, ObservationError, SpecificationError
 from ttt_ros.policies.specification import ActionMeaning, CameraSpecification
@@ -118,6 +118,21 @@ def test_encode_refuses_another_number_of_joints() -> None:
 def test_sizes_that_do_not_fit_are_refused(changes: dict[str, object], reason: str) -> None:
     with pytest.raises(SpecificationError, match=reason):
         untrained(**changes)
+
+
+def test_a_memory_changes_what_the_policy_does_and_only_what_was_executed_enters_it() -> None:
+    policy, sample = recurrent_policy(), transition(recurrent_policy(), steps=2)
+    features, fast = sample.next_features, policy.base_fast_weights()
+    memory = policy.remember(policy.begin(), sample)
+    assert not torch.equal(policy.act(features, fast, memory), policy.act(features, fast))
+    assert torch.equal(policy.act(features, fast, policy.begin()), policy.act(features, fast))
+    sample.executed[:, 2:] = 100.0
+    assert all(torch.equal(memory[name], kept) for name, kept in policy.remember(policy.begin(), sample).items())
+
+
+def test_without_a_memory_nothing_is_remembered() -> None:
+    policy = built_in_policy()
+    assert not policy.remember(policy.begin(), transition(policy))
 
 
 def test_the_default_sizes_are_those_that_the_documentation_states() -> None:

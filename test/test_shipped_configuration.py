@@ -19,7 +19,7 @@ from ttt_ros.simulation.arm import JOINT_LIMITS
 from ttt_ros.simulation.shifts import Shifts
 
 CONFIG = Path(__file__).parent.parent / "config"
-OF_THE_NODE = ("enabled", "journal_directory", "initial_weights", "save_path")
+OF_THE_NODE = ("enabled", "journal_directory", "recovery_directory", "initial_weights", "save_path")
 
 each_policy = pytest.mark.parametrize(("suffix", "checkpoint"), [("", SHIPPED_POLICY), ("_reactive", REACTIVE_POLICY)])
 each_suffix = pytest.mark.parametrize("suffix", ["", "_reactive"])

@@ -9,9 +9,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from recorded_demonstrations import LAYOUT, ROWS, dataset, episode, episodes
+from recorded_demonstrations import LAYOUT, ROWS, TOLD, dataset, episode, episodes, told
 
 from ttt_ros.errors import RecordingError
+from ttt_ros.training.datasets.lerobot_info import Version
 from ttt_ros.training.datasets.lerobot_reader import LeRobotSource
 from ttt_ros.training.datasets.lerobot_writer import write_lerobot
 from ttt_ros.training.datasets.opening import open_dataset
@@ -45,6 +46,19 @@ def test_what_was_written_is_read_back(root: Path) -> None:
             assert difference == 0
         else:  # compressed, but still the frame of that row and not of the next
             assert difference < min(3, np.abs(pixels[:-1] - pictures[1:]).mean())
+
+
+@pytest.mark.parametrize("version", ["v2.1", "v3.0"])
+def test_what_is_known_of_the_surroundings_is_read_back(tmp_path: Path, version: Version) -> None:
+    write_lerobot(tmp_path / "set", [told(0), told(1)], layout=TOLD, version=version)
+    source = LeRobotSource(tmp_path / "set")
+    assert source.layout == TOLD
+    assert np.array_equal(source.episode(1).environment, told(1).environment)
+
+
+def test_surroundings_that_the_layout_does_not_name_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(RecordingError, match="2 environment states, but the layout names 0"):
+        write_lerobot(tmp_path / "set", [told(0)], layout=LAYOUT)
 
 
 def test_the_images_of_an_episode_can_be_read_again(root: Path) -> None:

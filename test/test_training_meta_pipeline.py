@@ -208,7 +208,9 @@ def test_the_whole_pipeline_ends_with_a_policy_that_says_where_it_comes_from(tmp
         "meta.save_every=1", "meta.validate_every=1",
     ]  # fmt: skip
     path = run_pipeline(composed(tiny), tmp_path)
-    assert load_policy(path).config.memory is MemoryKind.WINDOW
+    policy = load_policy(path)
+    assert policy.config.memory is MemoryKind.WINDOW
+    assert policy.statistics is not None
     facts = read_header(path).training
     assert facts["config"]["outer"]["steps"] == 2
     lines = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]

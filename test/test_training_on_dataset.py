@@ -2,22 +2,27 @@
 
 import dataclasses
 import json
+from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
-from recorded_demonstrations import HEIGHT, INSTRUCTIONS, JOINTS, LAYOUT, RATE, ROWS, WIDTH, dataset, episode
+from recorded_demonstrations import HEIGHT, INSTRUCTIONS, JOINTS, LAYOUT, RATE, ROWS, TOLD, WIDTH, dataset, episode, told
+from safetensors.torch import load_file, save_file
 
-from ttt_ros.configuration import load_yaml
-from ttt_ros.errors import CheckpointError, RecordingError, SpecificationError
+from ttt_ros.configuration import load_yaml, validated
+from ttt_ros.errors import CheckpointError, ConfigurationError, RecordingError, SpecificationError
 from ttt_ros.policies.checkpoint import load_policy, read_header
-from ttt_ros.policies.vla import VlaConfig
+from ttt_ros.policies.vla import VisionLanguageActionPolicy, VlaConfig
 from ttt_ros.training.cloning import Cloner, Losses
 from ttt_ros.training.configuration import CloningConfig
 from ttt_ros.training.dataset_training import DatasetConfig, DatasetTrainingConfig, specification_for, train_on_dataset
 from ttt_ros.training.datasets.episode import Layout
 from ttt_ros.training.datasets.fit import check_fits
 from ttt_ros.training.datasets.frames import episode_frames
+from ttt_ros.training.datasets.lerobot_writer import write_lerobot
 from ttt_ros.training.demonstration_set import DemonstrationSet, PairBatch
 
 DATA = DatasetConfig(episodes=(0, 1), validation=(2,), image_size=(32, 48), horizon=4, frame_interval=2, max_instruction_words=4)
@@ -161,6 +166,7 @@ def test_frames_of_another_configuration_are_not_reused(root: Path, finished: Pa
         ({"image_size": (30, 45)}, SpecificationError, "cannot be cut into patches"),
         ({"cameras": ("side",)}, RecordingError, "has no camera 'side'"),
         ({"episodes": (0, 3)}, RecordingError, "has episodes 0 to 2, not 3"),
+        ({"landmarks": ("cube",)}, RecordingError, "says nothing of cube; its observation.environment_state has nothing"),
         ({"validation": (1,)}, RecordingError, r"episodes \[1\] are to be trained on and to be validated on"),
     ],
 )
@@ -170,6 +176,96 @@ def test_a_configuration_that_does_not_suit_the_data_set_is_refused(
     with pytest.raises(error, match=message):
         train_on_dataset(changed(**changes), root, tmp_path)
     assert not (tmp_path / "policy.safetensors").exists()
+
+
+def test_landmarks_are_learned_and_not_shipped(root: Path, finished: Path, tmp_path: Path) -> None:
+    write_lerobot(tmp_path / "set", map(told, range(3)), layout=TOLD)
+    config = dataclasses.replace(changed(landmarks=("square_left",)), cloning=dataclasses.replace(TINY.cloning, landmark_weight=0.2))
+    policy = load_policy(train_on_dataset(config, tmp_path / "set", tmp_path / "out"))
+    plain = load_policy(finished / "policy.safetensors")
+    assert policy.checksum != plain.checksum
+    assert policy.state_dict().keys() == plain.state_dict().keys()
+    assert load_file(tmp_path / "out" / "frames" / "episode-000000.safetensors")["landmarks"].shape == (11, 1)
+
+
+def test_a_policy_with_a_memory_is_cloned_too(root: Path, tmp_path: Path) -> None:
+    config = dataclasses.replace(
+        TINY, policy=dataclasses.replace(TINY.policy, memory=8), cloning=dataclasses.replace(TINY.cloning, history=5, bfloat16=True)
+    )
+    policy = load_policy(train_on_dataset(config, root, tmp_path))
+    assert policy.begin()
+    assert isinstance(policy, VisionLanguageActionPolicy)
+    torch.manual_seed(0)
+    untrained = VisionLanguageActionPolicy(config=config.policy, specification=policy.specification, vocabulary=policy.vocabulary)
+    assert not torch.equal(untrained.experience.weight, policy.experience.weight)
+
+
+def test_a_training_may_begin_with_an_earlier_policy_and_give_it_a_memory(root: Path, finished: Path, tmp_path: Path) -> None:
+    earlier = finished / "policy.safetensors"
+    config = dataclasses.replace(
+        TINY,
+        policy=dataclasses.replace(TINY.policy, memory=8),
+        cloning=dataclasses.replace(TINY.cloning, learning_rate=1e-9, weight_decay=0.0),
+        start_from=str(earlier),
+    )
+    path = train_on_dataset(config, root, tmp_path)
+    before, after = dict(load_policy(earlier).named_parameters()), dict(load_policy(path).named_parameters())
+    assert after.keys() > before.keys()
+    assert all(torch.allclose(weight, after[name], atol=1e-6) for name, weight in before.items())
+    assert read_header(path).training["config"]["started_from"] == load_policy(earlier).checksum  # type: ignore[call-overload,index]
+
+
+def test_a_training_does_not_begin_with_a_policy_of_other_sizes(root: Path, finished: Path, tmp_path: Path) -> None:
+    config = dataclasses.replace(
+        TINY, policy=dataclasses.replace(TINY.policy, fast_width=4), start_from=str(finished / "policy.safetensors")
+    )
+    with pytest.raises(CheckpointError, match="other sizes than the one to be trained"):
+        train_on_dataset(config, root, tmp_path)
+
+
+def chunks_before(frame: int, firsts: list[int]) -> Iterator[tuple[int, int]]:
+    """The transitions of two frames each before ``frame``, newest first, where demonstrations begin at the frames ``firsts``."""
+    while frame >= 2:
+        first = max(each for each in firsts if each <= frame)
+        if frame - 2 >= first:
+            yield frame - 2, frame
+            frame -= 2
+        else:
+            frame = first - 1
+
+
+def test_a_history_is_the_chunks_before_and_reaches_back_over_earlier_demonstrations(finished: Path, tmp_path: Path) -> None:
+    firsts = [0]
+    for path in sorted((finished / "frames").glob("*.safetensors")):
+        shard = load_file(path)
+        shard["positions"] = torch.arange(firsts[-1], firsts[-1] + len(shard["goal"]))[:, None].float()
+        save_file(shard, tmp_path / path.name)
+        firsts.append(firsts[-1] + len(shard["goal"]))
+    frames = DemonstrationSet(
+        sorted(tmp_path.glob("*.safetensors")),
+        instructions=INSTRUCTIONS,
+        vocabulary=load_policy(finished / "policy.safetensors").vocabulary,
+        instruction_length=4,
+        frame_interval=2,
+    )
+    pairs = frames.pairs(64, np.random.default_rng(0), history=12)
+    history, lengths = pairs.history, set()
+    assert history is not None
+    for row, now in enumerate(pairs.frames().positions):
+        happened = [step for step in reversed(range(12)) if history.steps[row, step]]
+        found = [(int(history.positions[row, step]), int(history.next_positions[row, step])) for step in happened]
+        assert found == list(islice(chunks_before(int(now), firsts), len(found)))
+        assert happened == list(reversed(range(12)))[: len(found)]
+        assert set(history.steps[row].tolist()) <= {0, DATA.horizon}
+        lengths.add(len(found))
+    assert lengths >= set(range(12))
+
+
+def test_episodes_may_be_written_as_a_range() -> None:
+    config = validated(DatasetConfig, {"episodes": "3:6", "validation": [7]}, source="a test")
+    assert (config.episodes, config.validation) == ((3, 4, 5), (7,))
+    with pytest.raises(ConfigurationError, match="'3-6' is no range of episodes"):
+        validated(DatasetConfig, {"episodes": "3-6"}, source="a test")
 
 
 def test_the_shipped_configuration_is_valid() -> None:

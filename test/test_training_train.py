@@ -67,6 +67,7 @@ def test_a_run_leaves_a_checkpoint_that_loads_and_says_where_it_comes_from(finis
     assert policy.specification == SPECIFICATION
     facts = read_header(finished / "policy.safetensors").training
     assert facts["steps"] == 6
+    assert policy.statistics is not None
     assert facts["config"]["cloning"]["pairs"] == 4
 
 

@@ -25,6 +25,10 @@ class ObservationError(TttRosError):
     """A sensor message is malformed: wrong size, wrong encoding, not finite, or a joint is missing."""
 
 
+class MessageError(TttRosError):
+    """A message from another node of this package is malformed: an unknown mode, a figure out of range, or too many words."""
+
+
 class ActionError(TttRosError):
     """A chunk of actions is not finite or violates a joint limit."""
 
@@ -35,6 +39,10 @@ class AdaptationError(TttRosError):
 
 class JournalError(TttRosError):
     """A journal cannot be written or read."""
+
+
+class RecoveryError(TttRosError):
+    """A folder for coming back after a crash cannot be used."""
 
 
 class SimulationError(TttRosError):

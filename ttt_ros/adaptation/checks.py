@@ -3,6 +3,8 @@
 import math
 from collections.abc import Mapping
 
+from ttt_ros.adaptation.innovation_gate import Judged
+
 
 class WindowRefusedError(Exception):
     """The window leads to no commit; the message is the reason that the report gives."""
@@ -18,6 +20,24 @@ def enough_samples(left: int, *, of: int, minimum: int) -> None:
     """Refuses a window of which the trim left too little."""
     if left < minimum:
         raise WindowRefusedError(f"{left} of {of} samples are left after the trim, fewer than minimum_samples, {minimum}")
+
+
+def something_new_plausible(judged: Judged, *, fresh: int) -> None:
+    """Refuses a window of whose ``fresh`` newest samples the innovation gate, if it has a limit, refuses all: it teaches nothing new."""
+    if math.isfinite(judged.limit) and not judged.plausible[-fresh:].any():
+        smallest = float(judged.sizes[-fresh:].min())
+        raise WindowRefusedError(
+            f"the innovation of no fresh sample is within the gate's limit, {judged.limit:.4g}; the smallest is {smallest:.4g}"
+        )
+
+
+def enough_plausible(left: int, *, minimum: int, judged: Judged) -> None:
+    """Refuses a window of which the trim and the innovation gate leave too little."""
+    if left < minimum:
+        raise WindowRefusedError(
+            f"{left} of {len(judged.sizes)} samples are left after the innovation gate, whose limit is {judged.limit:.4g}, "
+            f"fewer than minimum_samples, {minimum}"
+        )
 
 
 def gradient_finite_and_below(norm: float, *, limit: float) -> None:

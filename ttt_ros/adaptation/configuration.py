@@ -38,6 +38,17 @@ class AdaptationConfig:
         int, Field(ge=1, le=256, json_schema_extra=_FIXED, description="A window with fewer samples left after the trim is refused.")
     ] = 4
 
+    innovation_factor: Annotated[
+        float,
+        Field(ge=0.0, le=1e6, description="A sample is refused if its innovation is above this many times the quantile; 0 refuses none."),
+    ] = 0.0
+    innovation_quantile: Annotated[
+        float, Field(ge=0.0, le=1.0, description="Of all fresh samples' innovations; whoever controls less than the rest cannot raise it.")
+    ] = 0.25
+    innovation_history: Annotated[
+        int, Field(ge=1, le=10_000, json_schema_extra=_FIXED, description="Fresh samples whose innovations are remembered.")
+    ] = 32
+
     gate_quantile: Annotated[
         float, Field(ge=0.0, le=1.0, description="Quantile of the accepted windows' losses that the gate compares with.")
     ] = 0.9
@@ -69,7 +80,7 @@ class AdaptationConfig:
     ] = 20.0
     clip_norm: Annotated[float, Field(ge=1e-3, le=1e6, description="Gradients are shortened to this norm.")] = 1.0
     pull_back: Annotated[
-        float, Field(ge=0.0, le=1.0, description="Share of the distance to the base weights that every update goes back.")
+        float, Field(ge=0.0, le=1.0, description="Share by which every update lets the past fade into the base weights and the ridge.")
     ] = 0.01
     drift_limit: Annotated[
         float, Field(ge=1e-4, le=10.0, description="Largest distance of a module from its base, relative to the base's norm.")

@@ -33,8 +33,12 @@ from ttt_ros.adaptation.versions import Version
 from ttt_ros.adaptation.window import Window
 from ttt_ros.errors import JournalError
 
-FORMAT = 2
+FORMAT = 3
+"""Raised when a record changes, and when the update rule does: the weights of an older run cannot be computed again."""
 _SEAL = b',"crc32":"'
+
+MAX_LINE = 1 << 26
+"""Bytes of a line; that of a window with new samples of a large chunk takes a hundredth of it."""
 
 
 class Journal:
@@ -170,10 +174,7 @@ def read_journal(path: Path) -> JournalContents:
     Raises:
         JournalError: the file cannot be read, has no sound first record or another format, or is damaged before its last line.
     """
-    try:
-        lines = path.read_bytes().removesuffix(b"\n").split(b"\n")
-    except OSError as error:
-        raise JournalError(f"cannot read journal {path}: {error.strerror}") from None
+    lines = _lines(path)
     records: list[Mapping[str, Any]] = []
     torn = ""
     crc = 0
@@ -181,7 +182,7 @@ def read_journal(path: Path) -> JournalContents:
         body, _, seal = line.rpartition(_SEAL)
         crc = zlib.crc32(body, crc)
         if seal == f'{crc:08x}"}}'.encode():
-            records.append(json.loads(body + b"}"))
+            records.append(_record(body + b"}", number=number, path=path))
         elif number == len(lines) and records:
             torn = f"line {number} of {path} is incomplete and was left out: {len(line)} bytes"
         else:
@@ -192,6 +193,30 @@ def read_journal(path: Path) -> JournalContents:
             f"{path} is not a journal of format {FORMAT}; its first record is {start.get('kind')}, format {start.get('format')}"
         )
     return JournalContents(start=start, records=tuple(rest), torn=torn)
+
+
+def _lines(path: Path) -> list[bytes]:
+    lines: list[bytes] = []
+    try:
+        with path.open("rb") as file:
+            while line := file.readline(MAX_LINE + 1):
+                if len(line) > MAX_LINE:
+                    raise JournalError(f"line {len(lines) + 1} of {path} has more than {MAX_LINE} bytes; it is no journal, check the path")
+                lines.append(line.removesuffix(b"\n"))
+    except OSError as error:
+        raise JournalError(f"cannot read journal {path}: {error.strerror}") from None
+    return lines or [b""]
+
+
+def _record(text: bytes, *, number: int, path: Path) -> Mapping[str, Any]:
+    """A line whose checksum is right; anybody can write one, so that it is JSON is not yet known."""
+    try:
+        record = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise JournalError(f"line {number} of journal {path} is not JSON ({error}); no journal was written that way") from None
+    if not isinstance(record, dict):
+        raise JournalError(f"line {number} of journal {path} is no JSON object; no journal was written that way")
+    return record
 
 
 def _written(file: int, line: bytes) -> str:

@@ -9,6 +9,7 @@ from torch import Tensor
 from ttt_ros.adaptation import checks, steps
 from ttt_ros.adaptation.configuration import AdaptationConfig, check_live_change
 from ttt_ros.adaptation.gate import LossGate
+from ttt_ros.adaptation.innovation_gate import InnovationGate
 from ttt_ros.adaptation.objective import Score, scored
 from ttt_ros.adaptation.probes import Probes
 from ttt_ros.adaptation.report import WindowReport
@@ -27,6 +28,7 @@ class _Figures:
     configuration: int
     begun_from: Version | None = None
     trimmed: int | None = None
+    implausible: int | None = None
     prediction_loss: float | None = None
     loss_after: float | None = None
     gradient_norm: float | None = None
@@ -39,8 +41,8 @@ class Learner:
     """Adapts the fast weights of a version store, window by window.
 
     What comes next depends on the windows alone: no clock, no random number and no order of threads enters, so the same
-    windows lead to the same checksums. The state is the store, the gate's history and the probes. One thread calls
-    ``adapt``; any other may reset the store or replace ``config`` meanwhile. After a reset the gate starts anew (see
+    windows lead to the same checksums. The state is the store, the gates' histories and the probes. One thread calls
+    ``adapt``; any other may reset the store or replace ``config`` meanwhile. After a reset the gates start anew (see
     LossGate); the probes stay, because they describe the base policy.
     """
 
@@ -57,6 +59,7 @@ class Learner:
         self._store = store
         self._modules = steps.parameters_by_module(base.weights, base.drift_per_module)
         self._base_norms = steps.base_norms(base.weights, self._modules)
+        self._innovation_gate = InnovationGate(history=config.innovation_history)
         self._gate = LossGate(history=config.gate_history)
         with torch.no_grad():
             self._probes = Probes(policy, base.weights, size=config.probes, given=probes)
@@ -104,11 +107,12 @@ class Learner:
         return self._report(window, epoch, _Figures(configuration=self._config[0]), reason=reason, duration=0.0)
 
     def _update(self, window: Window, epoch: int, permitted: bool, config: AdaptationConfig, figures: _Figures) -> Version:
-        """The method: score, trim, gate, gradient, clip, step, pull back, project, probe, commit."""
+        """The method: score, trim, gate samples and window, gradient, clip, step, pull back, project, probe, commit."""
         # Read before the check: then it is of the epoch that the check finds.
         base, current = self._store.base, self._store.current
         checks.epoch_lasts(epoch, now=self._store.epoch)
         figures.begun_from = current
+        self._innovation_gate.begin(epoch)
         self._gate.begin(epoch)
 
         with torch.enable_grad():
@@ -121,7 +125,15 @@ class Learner:
             left = int(keep.sum())
             figures.trimmed = len(keep) - left
             checks.enough_samples(left, of=len(keep), minimum=config.minimum_samples)
-            if figures.trimmed:
+            precision = self._faded(current, score, config)
+            innovations = steps.innovations(score.residuals.detach(), precision, score.inputs)
+            judged = self._innovation_gate.judge(innovations, config)
+            self._innovation_gate.saw(innovations[-window.fresh :])
+            keep &= judged.plausible
+            figures.implausible = left - int(keep.sum())
+            checks.something_new_plausible(judged, fresh=window.fresh)
+            checks.enough_plausible(left - figures.implausible, minimum=config.minimum_samples, judged=judged)
+            if not keep.all():
                 # A mask on the errors would not do: a matrix product's backward turns a NaN sample of weight 0 into NaN.
                 score = self._score(selected(window.transitions, keep), shadow, config)
             loss = score.errors.mean()
@@ -134,16 +146,13 @@ class Learner:
         checks.gradient_finite_and_below(figures.gradient_norm, limit=config.gradient_limit)
         gradient = steps.clipped(gradient, norm=norm, limit=config.clip_norm)
 
-        precision: FastWeights = {}
-        if config.ridge and score.inputs:
-            taken = keep[keep]
-            prior = steps.prior_precision(score.inputs, ridge=config.ridge)
-            precision = steps.informed(steps.pulled_back(current.precision or prior, prior, share=config.pull_back), score.inputs, taken)
-            gradient = steps.preconditioned(gradient, precision, taken)
+        taken = keep[keep]
+        precision = steps.informed(precision, score.inputs, taken)
+        gradient = steps.preconditioned(gradient, precision, taken)
 
         direction = steps.accumulated(current.momentum, gradient, factor=config.momentum)
         weights: FastWeights = steps.stepped(current.weights, direction, learning_rate=config.learning_rate, rates=self._rates)
-        weights = steps.pulled_back(weights, base.weights, share=config.pull_back)
+        weights = steps.reminded(weights, base.weights, precision, share=config.pull_back, ridge=config.ridge)
         weights, drifts = self._bounded(weights, limit=config.drift_limit)
 
         self._probes.offer(_last(window.transitions.features, keep))
@@ -172,6 +181,17 @@ class Learner:
     def _score(self, transitions: Transitions, weights: FastWeights, config: AdaptationConfig) -> Score:
         return scored(self._policy, transitions, weights, objectives=config.objectives)
 
+    @staticmethod
+    def _faded(current: Version, score: Score, config: AdaptationConfig) -> FastWeights:
+        """How sure the weights are before the window: the precision so far, gone back to its prior a little.
+
+        Empty without a ridge, or where the policy does not tell what enters its matrices.
+        """
+        if not config.ridge or not score.inputs:
+            return {}
+        prior = steps.prior_precision(score.inputs, ridge=config.ridge)
+        return steps.pulled_back(current.precision or prior, prior, share=config.pull_back)
+
     def _bounded(self, weights: FastWeights, *, limit: float) -> tuple[FastWeights, dict[str, float]]:
         """The weights moved into each module's ball around the base where they are outside, with the drift that results."""
         base = self._store.base.weights
@@ -198,6 +218,7 @@ class Learner:
             version_before=figures.begun_from.number if figures.begun_from else None,
             checksum_before=figures.begun_from.checksum if figures.begun_from else "",
             trimmed=figures.trimmed,
+            implausible=figures.implausible,
             prediction_loss=figures.prediction_loss,
             loss_after=figures.loss_after if committed else figures.prediction_loss,
             gradient_norm=figures.gradient_norm,

@@ -1,5 +1,6 @@
 """How wrong the policy's reconstruction of each transition is."""
 
+import math
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -17,10 +18,13 @@ class Score(NamedTuple):
     Attributes:
         errors: weighted sum over the objectives of the mean squared error, float32 of shape (batch,), in squared units of the
             normalised targets; differentiable with respect to the fast weights.
+        residuals: what is wrong with each number of the prediction, float32 of shape (batch, size), over all objectives and so weighted
+            that the squares of a transition add up to its error.
         inputs: of the fast matrices, see ``Reconstruction.inputs``.
     """
 
     errors: Tensor
+    residuals: Tensor
     inputs: FastWeights
 
 
@@ -37,8 +41,10 @@ def scored(policy: Policy, transitions: Transitions, fast: FastWeights, *, objec
     if unknown:
         raise AdaptationError(f"the policy has no objective {', '.join(unknown)}; it offers {', '.join(sorted(reconstructions))}")
     used = {name: reconstructions[name] for name in weights}
-    errors = [weights[name] * (each.prediction - each.target).square().mean(dim=-1) for name, each in used.items()]
-    return Score(errors=torch.stack(errors).sum(dim=0), inputs=_inputs(used))
+    residuals = {name: each.prediction - each.target for name, each in used.items()}
+    errors = [weights[name] * each.square().mean(dim=-1) for name, each in residuals.items()]
+    weighted = [math.sqrt(weights[name] / each.shape[-1]) * each for name, each in residuals.items()]
+    return Score(errors=torch.stack(errors).sum(dim=0), residuals=torch.cat(weighted, dim=-1), inputs=_inputs(used))
 
 
 def _inputs(used: Mapping[str, Reconstruction]) -> FastWeights:

@@ -19,6 +19,7 @@ class WindowReport:
         version_before: that the step was begun from; None if none was begun or it failed.
         checksum_before: of that version's weights; empty if there is none.
         trimmed: how many of them the trim dropped.
+        implausible: how many of the others the innovation gate refused.
         prediction_loss: mean error of the fresh transitions with a finite one, before the update; outliers included, because
             leaving out what was predicted badly would flatter the policy.
         loss_after: of the same transitions under the weights in force after the decision.
@@ -45,6 +46,7 @@ class WindowReport:
     version_before: int | None
     checksum_before: str
     trimmed: int | None
+    implausible: int | None
     prediction_loss: float | None
     loss_after: float | None
     gradient_norm: float | None

@@ -4,6 +4,8 @@ import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
+from typing import TypeVar
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -20,16 +22,23 @@ _FORMAT = "ttt_ros fast weights 2"
 _WEIGHTS = "weights."
 _MOMENTUM = "momentum."
 _PRECISION = "precision."
+_NOTE = "note."
+
+Value = TypeVar("Value")
+
+_DIGITS = 18
+"""Of a version's number, which is sent as 64 bits."""
 
 _ROUNDING = 1e-5
 """By how much the drift of weights on the limit may come out above it: they were rounded to float32."""
 
 
-def save(version: Version, path: Path, *, base_checksum: str) -> None:
+def save(version: Version, path: Path, *, base_checksum: str, notes: Mapping[str, str] = MappingProxyType({})) -> None:
     """Writes ``version`` to a safetensors file; ``path`` is never half a file.
 
     Args:
         base_checksum: ``Policy.checksum`` of the policy that was adapted.
+        notes: anything else to be known of it, for ``read_notes``.
 
     Raises:
         CheckpointError: the file cannot be written.
@@ -44,6 +53,7 @@ def save(version: Version, path: Path, *, base_checksum: str) -> None:
         "weights_checksum": version.checksum,
         "momentum_checksum": tensor_checksum(version.momentum),
         "precision_checksum": tensor_checksum(version.precision),
+        **{_NOTE + name: note for name, note in notes.items()},
     }
     metadata["seal"] = _seal(metadata)
     try:
@@ -64,19 +74,18 @@ def load(path: Path, *, base: Version, base_checksum: str, drift_limit: float) -
         CheckpointError: the file is missing, damaged, altered, of another base or shape, not finite or too far from the base.
     """
     metadata, tensors = _read(path, device=next(iter(base.weights.values())).device)
-    if metadata.get("format") != _FORMAT:
-        raise CheckpointError(f"{path} is not a snapshot of fast weights: its format is {metadata.get('format')}, not '{_FORMAT}'")
     weights, momentum, precision = (_part(tensors, part) for part in (_WEIGHTS, _MOMENTUM, _PRECISION))
-    if metadata.pop("seal", None) != _seal(metadata):
-        raise CheckpointError(f"snapshot {path} was altered: its description does not have the checksum that was written with it")
     found = [tensor_checksum(part) for part in (weights, momentum, precision)]
-    if found != [metadata[f"{part}_checksum"] for part in ("weights", "momentum", "precision")]:
+    if found != [metadata.get(f"{part}_checksum") for part in ("weights", "momentum", "precision")]:
         raise CheckpointError(f"snapshot {path} was altered: its tensors do not have the checksums that were written with them")
-    if metadata["base_checksum"] != base_checksum:
+    if metadata.get("base_checksum") != base_checksum:
         raise CheckpointError(
-            f"snapshot {path} was adapted from base {metadata['base_checksum']:.12}, this policy is {base_checksum:.12}; "
+            f"snapshot {path} was adapted from base {metadata.get('base_checksum')!s:.12}, this policy is {base_checksum:.12}; "
             "fast weights fit their own base only, so start without the snapshot"
         )
+    number = metadata.get("number", "")
+    if not (number.isascii() and number.isdecimal() and len(number) <= _DIGITS):
+        raise CheckpointError(f"snapshot {path} says that it is version {number!r:.40}, which is no number; start without it")
     _check_fit(path, weights, base.weights)
     if momentum:
         _check_fit(path, momentum, base.weights)
@@ -87,7 +96,7 @@ def load(path: Path, *, base: Version, base_checksum: str, drift_limit: float) -
     if max(drifts.values()) > drift_limit + _ROUNDING:
         raise CheckpointError(f"snapshot {path} is further from the base than drift_limit {drift_limit:.4g}: {drifts}; start without it")
     return Version(
-        number=int(metadata["number"]),
+        number=int(number),
         weights=weights,
         momentum=momentum,
         precision=precision,
@@ -97,17 +106,33 @@ def load(path: Path, *, base: Version, base_checksum: str, drift_limit: float) -
     )
 
 
+def read_notes(path: Path) -> dict[str, str]:
+    """What was noted when the snapshot at ``path`` was saved.
+
+    Raises:
+        CheckpointError: the file is missing, damaged, altered or no snapshot.
+    """
+    metadata, _ = _read(path, device=torch.device("cpu"))
+    return _part(metadata, _NOTE)
+
+
 def _read(path: Path, *, device: torch.device) -> tuple[dict[str, str], dict[str, Tensor]]:
+    """The description, which is as it was written, and the tensors, which are yet to be checked."""
     try:
         with safe_open(path, framework="pt", device=str(device)) as file:
             names = file.keys()
-            return dict(file.metadata() or {}), {name: file.get_tensor(name) for name in names}
+            metadata, tensors = dict(file.metadata() or {}), {name: file.get_tensor(name) for name in names}
     except (OSError, SafetensorError) as error:
         raise CheckpointError(f"cannot read snapshot {path}: {error}") from None
+    if metadata.get("format") != _FORMAT:
+        raise CheckpointError(f"{path} is not a snapshot of fast weights: its format is {metadata.get('format')}, not '{_FORMAT}'")
+    if metadata.pop("seal", None) != _seal(metadata):
+        raise CheckpointError(f"snapshot {path} was altered: its description does not have the checksum that was written with it")
+    return metadata, tensors
 
 
-def _part(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+def _part(named: Mapping[str, Value], prefix: str) -> dict[str, Value]:
+    return {name.removeprefix(prefix): value for name, value in named.items() if name.startswith(prefix)}
 
 
 def _check_fit(path: Path, tensors: FastWeights, base: FastWeights) -> None:
@@ -124,7 +149,8 @@ def _check_fit(path: Path, tensors: FastWeights, base: FastWeights) -> None:
 def _check_precision(path: Path, precision: FastWeights, base: FastWeights) -> None:
     for name, tensor in precision.items():
         columns = base[name].shape[-1] if name in base else 0
-        if tuple(tensor.shape) != (columns, columns) or not tensor.isfinite().all():
+        fits = tuple(tensor.shape) == (columns, columns) and tensor.dtype == base[name].dtype
+        if not fits or not tensor.isfinite().all():
             raise CheckpointError(f"snapshot {path} holds a precision of '{name}' that is not finite or not of {columns} by {columns}")
 
 

@@ -94,8 +94,29 @@ def prior_precision(inputs: FastWeights, *, ridge: float) -> dict[str, Tensor]:
 
 def informed(precision: FastWeights, inputs: FastWeights, kept: Tensor) -> dict[str, Tensor]:
     """Adds the second moment of the ``inputs``, each (batch, columns), of the samples that the trim has ``kept``, (batch,)."""
-    counted = {name: torch.where(kept[..., None], each, 0.0) for name, each in inputs.items()}
-    return {name: precision[name] + each.mT @ each for name, each in counted.items()}
+    counted = {name: torch.where(kept[..., None], inputs[name], 0.0) for name in precision}
+    return {name: each + counted[name].mT @ counted[name] for name, each in precision.items()}
+
+
+def innovations(residuals: Tensor, precision: FastWeights, inputs: FastWeights) -> Tensor:
+    """The squares of the residuals before an update over the variance that the weights' own uncertainty leads to expect.
+
+    Beside the noise, 1 in units of itself, a layer with inputs x and precision P is unsure of its prediction by x' P^-1 x: much for an
+    input unlike those before, little for a familiar one (Bar-Shalom, Li and Kirubarajan, Estimation with Applications to Tracking and
+    Navigation, 2001). The noise itself is not known here; see ``InnovationGate``.
+
+    Args:
+        residuals: (batch, size).
+        precision: of each matrix, (columns, columns); without one, nothing but the noise is expected.
+        inputs: of the same matrices, each (batch, columns).
+
+    Returns:
+        of shape (batch, size).
+    """
+    variance = torch.ones_like(residuals[..., :1])
+    for name, each in precision.items():
+        variance = variance + (inputs[name] * torch.linalg.solve(each, inputs[name].mT).mT).sum(dim=-1, keepdim=True)
+    return residuals.square() / variance
 
 
 def preconditioned(gradients: FastWeights, precision: FastWeights, kept: Tensor) -> dict[str, Tensor]:
@@ -125,6 +146,21 @@ def stepped(
 def pulled_back(weights: FastWeights, base: FastWeights, *, share: float) -> dict[str, Tensor]:
     """Moves the weights towards the base by ``share`` of the distance."""
     return {name: torch.lerp(weight, base[name], share) for name, weight in weights.items()}
+
+
+def reminded(weights: FastWeights, base: FastWeights, precision: FastWeights, *, share: float, ridge: float) -> dict[str, Tensor]:
+    """Moves the weights towards the base, and those of a matrix with a ``precision`` the more the less the samples said about them.
+
+    Such a precision is pulled back to its prior by the same ``share``: together the two let the past fade into the prior and not into
+    nothing (stabilised forgetting: Kulhavy and Zarrop, Int. J. Control 58, 1993). A direction that the stream excites keeps what was
+    learned; one that it hardly excites goes back to the base by the whole ``share``, where an equal pull on all would let it grow until
+    the policy acts on something outside the stream.
+    """
+    plain = {name: weight for name, weight in weights.items() if name not in precision}
+    return pulled_back(plain, base, share=share) | {
+        name: weights[name] - share * ridge * torch.linalg.solve(each, (weights[name] - base[name]).mT).mT
+        for name, each in precision.items()
+    }
 
 
 def distance(weights: FastWeights, origin: FastWeights, names: Iterable[str]) -> Tensor:

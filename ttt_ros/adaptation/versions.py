@@ -3,7 +3,7 @@
 import threading
 from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ttt_ros.errors import AdaptationError
 from ttt_ros.policies.checksum import tensor_checksum
@@ -39,7 +39,7 @@ class VersionStore:
     ``current`` and ``epoch`` are single references, read without a lock. The lock orders the writers (commits of the
     adaptation thread, resets of a service call) and is held for a few pointer moves only.
 
-    Every reset, rollback, restore and voiding begins a new epoch. A step is begun in an epoch and can be committed in no other,
+    Every reset, rollback, restore, adoption and voiding begins a new epoch. A step is begun in an epoch and can be committed in no other,
     so nothing that was computed from withdrawn weights can land after the withdrawal.
     """
 
@@ -80,13 +80,18 @@ class VersionStore:
 
     @property
     def epoch(self) -> int:
-        """How many resets, rollbacks, restores and voidings there were."""
+        """How many resets, rollbacks, restores, adoptions and voidings there were."""
         return self._epoch
 
     @property
     def next_number(self) -> int:
         """The smallest number that a version to be committed may have."""
         return self._last_number + 1
+
+    def kept(self, number: int) -> Version | None:
+        """The committed version of that number, None if it was taken back, has left the ring or never was."""
+        with self._lock:
+            return next((version for version in self._ring if version.number == number), None)
 
     def commit(self, version: Version, epoch: int) -> bool:
         """Puts ``version`` in force, unless ``epoch``, in which its step was begun, has ended; says whether it did.
@@ -116,6 +121,13 @@ class VersionStore:
         with self._lock:
             while self._ring and self._ring[-1].number > number:
                 self._ring.pop()
+            return self._begin_epoch()
+
+    def adopt(self, version: Version) -> Version:
+        """Begins an epoch with a version from elsewhere, under a new number; those kept so far stay behind it."""
+        with self._lock:
+            self._last_number += 1
+            self._ring.append(replace(version, number=self._last_number))
             return self._begin_epoch()
 
     def void(self) -> Version:

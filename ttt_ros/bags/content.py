@@ -12,6 +12,7 @@ from ttt_ros.bags.message_types import message_types
 from ttt_ros.bags.reader import BagMessage
 from ttt_ros.control.images import RawImage, decode_compressed, opencv_rgb
 from ttt_ros.errors import ObservationError, RecordingError
+from ttt_ros.safeguard.joint_values import check_names
 
 _NANOSECONDS = 1_000_000_000
 
@@ -66,19 +67,25 @@ def joint_positions(message: Any, joints: Sequence[str]) -> NDArray[np.float64]:
     else:
         values = message.position
     if len(names) != len(values):
-        raise ObservationError(f"a message carries {len(values)} positions for {', '.join(names)}; each joint needs one")
+        raise ObservationError(f"a message carries {len(values)} positions for {_in_words(names)}; each joint needs one")
     return np.asarray(values, dtype=np.float64)[_columns(names, tuple(joints))]
 
 
 @lru_cache(maxsize=64)
 def _columns(names: tuple[str, ...], joints: tuple[str, ...]) -> NDArray[np.int64]:
     """Where each of ``joints`` is among ``names``, which are the same in every message of a topic."""
+    check_names(names)
     missing = [joint for joint in joints if joint not in names]
     if missing:
-        raise ObservationError(f"a message carries the positions of {', '.join(names) or 'no joint'}, but not of {', '.join(missing)}")
+        raise ObservationError(f"a message carries the positions of {_in_words(names)}, but not of {', '.join(missing)}")
     if len(set(names)) < len(names):
         raise ObservationError(f"a message names the joints {', '.join(names)}, one of them twice; correct its publisher")
     return np.array([names.index(joint) for joint in joints], dtype=np.int64)
+
+
+def _in_words(names: tuple[str, ...]) -> str:
+    check_names(names)
+    return ", ".join(names) or "no joint"
 
 
 def image_rgb(message: Any) -> NDArray[np.uint8]:

@@ -1,16 +1,17 @@
 """Stretches of an mcap file that are read at once: a chunk, or a run of messages outside of chunks (https://mcap.dev/spec)."""
 
 import struct
+import zlib
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from io import BytesIO
 from typing import BinaryIO, NamedTuple
 
-import lz4.frame
-import zstandard
 from mcap.data_stream import ReadDataStream
 from mcap.opcode import Opcode
 from mcap.records import Channel, Chunk, Schema
-from mcap.stream_reader import get_chunk_data_stream
+
+from ttt_ros.bags.unpacking import unpacked_lz4, unpacked_zstd
 
 RECORD_HEADER = struct.Struct("<BQ")
 """Opcode and length of what follows."""
@@ -21,7 +22,8 @@ _MESSAGE_HEADER = struct.Struct("<HIQQ")
 _CHUNK_HEADER = struct.Struct("<QQQII")
 """First and last time of recording, size and checksum of the uncompressed records, length of the name of the compression."""
 
-_PIECE = 64 * 1024
+_UNPACKED: Mapping[str, Callable[[bytes], bytes]] = {"": bytes, "zstd": unpacked_zstd, "lz4": unpacked_lz4}
+"""By the name of the compression; the mcap library allocates what a chunk claims, so it is not asked."""
 
 
 class Span(NamedTuple):
@@ -76,19 +78,15 @@ def _uncompressed(raw: bytes) -> bytes:
     body.seek(RECORD_HEADER.size)
     chunk = Chunk.read(ReadDataStream(body))
     _, length = RECORD_HEADER.unpack_from(raw)
-    if len(raw) < RECORD_HEADER.size + length:
-        return _beginning(chunk)
-    stream, size = get_chunk_data_stream(chunk, validate_crc=True)
-    if size != chunk.uncompressed_size:
-        raise ValueError(f"a chunk holds {size} bytes instead of {chunk.uncompressed_size}")
-    return bytes(stream.read(size))
-
-
-def _beginning(chunk: Chunk) -> bytes:
-    if not chunk.compression:
-        return bytes(chunk.data)
-    decompressor = zstandard.ZstdDecompressor().decompressobj() if chunk.compression == "zstd" else lz4.frame.LZ4FrameDecompressor()
-    return b"".join(decompressor.decompress(chunk.data[at : at + _PIECE]) for at in range(0, len(chunk.data), _PIECE))
+    data = _UNPACKED[chunk.compression](chunk.data)
+    # If the length of the chunk itself is garbled, it may seem cut off and be there as a whole; then its checksum counts.
+    if len(raw) < RECORD_HEADER.size + length and len(data) < chunk.uncompressed_size:
+        return data
+    if len(data) != chunk.uncompressed_size:
+        raise ValueError(f"a chunk holds {len(data)} bytes instead of {chunk.uncompressed_size}")
+    if chunk.uncompressed_crc and zlib.crc32(data) != chunk.uncompressed_crc:
+        raise ValueError("a chunk does not have the checksum that is stated in it")
+    return data
 
 
 def _contents(view: memoryview, *, between: tuple[int, int] | None) -> SpanContents:

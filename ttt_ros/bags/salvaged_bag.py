@@ -1,25 +1,33 @@
 """A rosbag2 of which the sound part is read, whatever happened to the rest."""
 
 import heapq
+import shutil
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Protocol
 
-import yaml
 import zstandard
 
 from ttt_ros.bags.mcap_file import McapFile
 from ttt_ros.bags.recorded import BagMessage, BagTopic
 from ttt_ros.bags.sqlite_file import SqliteFile
-from ttt_ros.errors import RecordingError
+from ttt_ros.bags.unpacking import unpacked_zstd
+from ttt_ros.configuration import read_yaml
+from ttt_ros.errors import ConfigurationError, RecordingError
 
 _ZSTD = ".zstd"
 _ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 """Begins a message that was compressed by itself; a serialized one begins with its encoding, 00 00 to 00 0B."""
 
 _PIECE = 1 << 20
+
+_METADATA_BYTES = 4 << 20
+"""Of metadata.yaml, which describes every topic at length."""
+
+_SPARE_BYTES = 1 << 30
+"""Disk space that is left free when a file is unpacked; a few bytes of zstd can stand for any number of zeros."""
 
 
 class StorageFile(Protocol):
@@ -133,13 +141,11 @@ class SalvagedBag:
         present = sorted(path for path in folder.iterdir() if Path(path.name.removesuffix(_ZSTD)).suffix in _STORAGES)
         metadata = folder / "metadata.yaml"
         try:
-            facts = yaml.safe_load(metadata.read_text(encoding="utf-8"))
+            facts = read_yaml(metadata, max_bytes=_METADATA_BYTES)
             named = [folder / Path(name).name for name in facts["rosbag2_bagfile_information"]["relative_file_paths"]]
-        except FileNotFoundError:
-            self._said.append("metadata.yaml is missing, as when a recorder is killed")
-            return present
-        except (OSError, ValueError, yaml.YAMLError, KeyError, TypeError):
-            self._said.append("metadata.yaml is damaged")
+        except (ConfigurationError, KeyError, TypeError):
+            there = metadata.exists()
+            self._said.append("metadata.yaml is damaged" if there else "metadata.yaml is missing, as when a recorder is killed")
             return present
         self._said += [f"{path.name} is missing" for path in named if not path.exists()]
         return [path for path in named if path.exists()]
@@ -162,6 +168,8 @@ class SalvagedBag:
             unpacking = zstandard.ZstdDecompressor().stream_reader(packed, read_across_frames=True)
             try:
                 while piece := unpacking.read(_PIECE):
+                    if shutil.disk_usage(plain.parent).free < _SPARE_BYTES + len(piece):
+                        raise RecordingError(f"{path.name} does not fit unpacked into {plain.parent}; set TMPDIR to a larger disk")
                     target.write(piece)
             except zstandard.ZstdError as error:
                 self._said.append(f"{path.name} cannot be unpacked to its end ({error})")
@@ -169,8 +177,8 @@ class SalvagedBag:
 
     def _unpacked_message(self, message: BagMessage) -> BagMessage | None:
         try:
-            return message._replace(cdr=zstandard.ZstdDecompressor().decompressobj().decompress(message.cdr))
-        except zstandard.ZstdError:
+            return message._replace(cdr=unpacked_zstd(message.cdr))
+        except (zstandard.ZstdError, ValueError):
             self._unpackable.add((message.topic, message.stamp))
             return None
 

@@ -7,6 +7,9 @@ from ttt_ros.control.session import Session
 from ttt_ros.safeguard.clock import NANOSECONDS
 from ttt_ros.safeguard.control_health import ControlHealth
 
+CONTROL_STATUS_PERIOD = 0.1
+"""Seconds between two takings of a policy node."""
+
 
 class ControlHealthMeter:
     """Measures between one taking and the next."""

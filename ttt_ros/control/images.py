@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ttt_ros.control.compressed_size import check_compressed_size
 from ttt_ros.errors import ObservationError
 from ttt_ros.policies.specification import CameraSpecification
 
@@ -74,23 +75,38 @@ def pixels(image: RawImage) -> Pixels:
 
 
 def opencv_rgb(image: RawImage) -> Pixels:
-    """Converts to RGB, uint8 (height, width, 3); an rgb8 image is viewed, not copied."""
+    """Converts to RGB, uint8 (height, width, 3); an rgb8 image is viewed, not copied.
+
+    Raises:
+        ObservationError: as ``pixels``; or the encoding cannot have that size, such as an odd width with two pixels a group.
+    """
     source = pixels(image)
     _, code = _CONVERSIONS[image.encoding]
-    return source if code is None else np.asarray(cv2.cvtColor(np.ascontiguousarray(source), code), dtype=np.uint8)
+    if code is None:
+        return source
+    try:
+        return np.asarray(cv2.cvtColor(np.ascontiguousarray(source), code), dtype=np.uint8)
+    except cv2.error as error:
+        raise ObservationError(
+            f"image of {image.width}x{image.height} pixels cannot be {image.encoding} ({error.err}); check the camera driver"
+        ) from None
 
 
 def decode_compressed(data: bytes | memoryview, image_format: str) -> Pixels:
     """Decodes the JPEG or PNG of a sensor_msgs/CompressedImage to RGB, uint8 (height, width, 3).
 
     Raises:
-        ObservationError: the format carries depth, or the data cannot be decoded.
+        ObservationError: the format carries depth, the header claims more than a camera's picture, or the data cannot be decoded.
     """
     if "compressedDepth" in image_format or image_format.startswith(_DEPTH_ENCODINGS):
         raise ObservationError(
             f"format '{image_format}' carries depth, and the policy sees 8-bit colour; remap to the colour topic of the camera"
         )
-    bgr = cv2.imdecode(np.frombuffer(data, dtype=np.uint8), cv2.IMREAD_COLOR) if len(data) else None
+    check_compressed_size(bytes(data))
+    try:
+        bgr = cv2.imdecode(np.frombuffer(data, dtype=np.uint8), cv2.IMREAD_COLOR)
+    except cv2.error:
+        bgr = None
     if bgr is None:
         raise ObservationError(f"compressed image of format '{image_format}' and {len(data)} bytes cannot be decoded; use JPEG or PNG")
     return np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), dtype=np.uint8)

@@ -185,6 +185,11 @@ def _of_adaptation(given: Mapping[str, Any]) -> Iterable[Declaration]:
     defaults = AdaptationConfig()
     yield _switch("adaptation.enabled", True, "adapt when the safeguard permits it", live=True)
     yield _text("adaptation.journal_directory", "", "folder for a journal of each run; empty: none")
+    yield _text(
+        "adaptation.recovery_directory",
+        "",
+        "folder of this node alone for coming back after a crash: a marker of the run and its last trusted weights; empty: none",
+    )
     yield _text("adaptation.initial_weights", "", "snapshot to begin each episode with; empty: the base policy")
     yield _text("adaptation.save_path", "fast_weights.safetensors", "where ~/adaptation/save writes")
     # What a policy can reconstruct is its own affair: the objectives that are given replace the default ones.

@@ -16,6 +16,7 @@ from ttt_ros.errors import ObservationError, SpecificationError
 from ttt_ros.policies.observation import Observation
 from ttt_ros.policies.specification import CameraSpecification, PolicySpecification
 from ttt_ros.safeguard.clock import NANOSECONDS
+from ttt_ros.safeguard.joint_values import check_names
 
 JOINT_STATES = "joint_states"
 INSTRUCTION = "instruction"
@@ -204,6 +205,7 @@ class ObservationAssembler:
 @lru_cache(maxsize=64)
 def _columns(names: tuple[str, ...], wanted: tuple[str, ...]) -> list[int]:
     """Where each of the ``wanted`` joints is among ``names``, which are the same in every message of a driver."""
+    check_names(names)
     if len(set(names)) < len(names):
         doubled = next(name for name in names if names.count(name) > 1)
         raise ObservationError(f"{JOINT_STATES}: joint '{doubled}' is named twice; check for two publishers on one topic")

@@ -1,9 +1,18 @@
 """What the safeguard ordered last, and for how long that holds."""
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ttt_ros.errors import MessageError
 from ttt_ros.safeguard.clock import NANOSECONDS
 from ttt_ros.safeguard.ladder import Mode
+
+MAX_REASONS = 500
+"""Twice the rules that a safeguard can have, as each has at most one demand and one for its start."""
+
+MAX_REASON = 1000
+"""Characters of one reason; the longest holds a signal's name, a joint's or a module's, and five numbers."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,6 +34,40 @@ class Order:
     trusted_version: int
     reasons: tuple[str, ...]
     silence: bool = False
+
+
+def received_order(*, mode: int, permit: bool, validity: float, trusted_version: int, reasons: Sequence[str], max_validity: float) -> Order:
+    """An order as it was received, checked: what cannot be meant is not obeyed, and then the last good order holds until it expires.
+
+    Args:
+        mode: its number.
+        max_validity: seconds; an order that held for longer would outlive the safeguard that gave it.
+
+    Raises:
+        MessageError: the mode is unknown, permit and mode contradict each other, the validity is out of range, or the reasons are too many
+            or too long.
+    """
+    known = {each.value: each for each in Mode}
+    if mode not in known:
+        raise MessageError(
+            f"the safeguard orders mode {mode}, which is none of {', '.join(f'{each.value} ({each.label})' for each in Mode)}; "
+            "run safeguard and policy node from one release"
+        )
+    if permit and known[mode] != Mode.ADAPTING:
+        raise MessageError(
+            f"the safeguard permits adaptation in mode {known[mode].label}; it does so in adapting only, check who publishes"
+        )
+    if not (math.isfinite(validity) and 0 <= validity <= max_validity):
+        raise MessageError(
+            f"the safeguard's order is to hold for {validity:g} s, outside 0 to {max_validity:g} s; correct its permit_validity"
+        )
+    longest = max(map(len, reasons), default=0)
+    if len(reasons) > MAX_REASONS or longest > MAX_REASON:
+        raise MessageError(
+            f"the safeguard gives {len(reasons)} reasons of up to {longest} characters, at most {MAX_REASONS} of {MAX_REASON} are taken; "
+            "check who publishes"
+        )
+    return Order(mode=known[mode], permit=permit, validity=validity, trusted_version=trusted_version, reasons=tuple(reasons))
 
 
 class Orders:

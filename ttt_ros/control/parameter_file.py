@@ -7,12 +7,19 @@ from typing import Any
 
 import yaml
 
+from ttt_ros.configuration import read_yaml
 from ttt_ros.control.node_parameters import Declaration, Kind, NodeParameters, declarations, node_parameters
 from ttt_ros.errors import ConfigurationError
 
 EVERY_NODE = "/**"
 AUTOMATIC = ("use_sim_time", "start_type_description_service", "qos_overrides.")
 """Beginnings of the parameters that every ROS node has by itself."""
+
+MAX_STRING = 4096
+"""Characters of a string parameter; bounds what a parameter file or a peer can make a node store."""
+
+MAX_VALUES = 1000
+"""Values of an array parameter; far more than a robot has joints or cameras."""
 
 _TYPES: Mapping[Kind, type] = {"bool": bool, "integer": int, "double": float, "string": str, "string_array": str, "double_array": float}
 
@@ -39,14 +46,23 @@ def load_parameter_file(path: Path, *, node: str = "policy") -> NodeParameters:
     return node_parameters({name: _value(each, given, path=path) for name, each in declared.items()})
 
 
+def check_lengths(name: str, value: object) -> None:
+    """Checks that the parameter ``name`` does not hold more, or longer strings, than a node needs.
+
+    Raises:
+        ConfigurationError: naming the length and the limit.
+    """
+    values = value if isinstance(value, list | tuple) else [value]
+    if len(values) > MAX_VALUES:
+        raise ConfigurationError(f"parameter '{name}' has {len(values)} values, the limit is {MAX_VALUES}; shorten it")
+    longest = max((len(each) for each in values if isinstance(each, str)), default=0)
+    if longest > MAX_STRING:
+        raise ConfigurationError(f"parameter '{name}' has {longest} characters, the limit is {MAX_STRING}; shorten it")
+
+
 def _given(path: Path, *, node: str) -> dict[str, Any]:
     """The values that the file gives, by name; what is written for the node itself wins over what is written for every node."""
-    try:
-        contents = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
-    except OSError as error:
-        raise ConfigurationError(f"cannot read {path}: {error.strerror}; check the path") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"{path} is not valid YAML: {error}") from None
+    contents = read_yaml(path, loader=_Loader)
     sections = contents if isinstance(contents, dict) else {}
     of_the_node = [name for name in sections if isinstance(name, str) and name.rpartition("/")[2] == node]
     values: dict[str, Any] = {}
@@ -88,6 +104,7 @@ def _value(declared: Declaration, given: Mapping[str, Any], *, path: Path) -> An
     if array != isinstance(value, list | tuple) or any(type(part) is not _TYPES[declared.kind] for part in parts):
         hint = "; a double is written with a point, such as 1.0" if declared.kind.startswith("double") else ""
         raise ConfigurationError(f"{path}: parameter '{declared.name}' is {value!r}, which is no {declared.kind}{hint}")
+    check_lengths(declared.name, value)
     if declared.minimum is not None and declared.maximum is not None and not declared.minimum <= value <= declared.maximum:
         raise ConfigurationError(
             f"{path}: parameter '{declared.name}' is {value!r}, outside {declared.minimum:g} to {declared.maximum:g}; correct it"

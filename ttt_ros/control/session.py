@@ -145,6 +145,12 @@ class Session:
         self._record(lambda journal: journal.rollback(version, epoch=self.store.epoch))
         return version
 
+    def adopt(self, version: Version) -> Version:
+        """Puts weights of an earlier run in force under a new number; a rollback leads back to those of now."""
+        adopted = self.store.adopt(version)
+        self._record(lambda journal: journal.rollback(adopted, epoch=self.store.epoch))
+        return adopted
+
     def save(self, path: Path) -> Version:
         """Writes the fast weights in force to ``path``.
 

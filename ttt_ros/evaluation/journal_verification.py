@@ -36,6 +36,7 @@ _FIGURES = (
     "reason",
     "prediction_loss",
     "trimmed",
+    "implausible",
     "gradient_norm",
     "action_deviation",
     "update_norm",

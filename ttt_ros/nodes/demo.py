@@ -22,11 +22,12 @@ from ttt_ros.evaluation import run_record
 from ttt_ros.evaluation.demo_report import DemoReport, Environment, Limits, judged
 from ttt_ros.evaluation.report import write_report
 from ttt_ros.nodes.bring_up import BRING_UP_TIMEOUT, BringUpError
-from ttt_ros.nodes.director import Director, goal_sequence
+from ttt_ros.nodes.director import Director
 from ttt_ros.nodes.processes import NodeProcess
 from ttt_ros.nodes.run_observer import RunObserver
 from ttt_ros.policies.checkpoint import read_header
 from ttt_ros.policies.shipped import SHIPPED_POLICY
+from ttt_ros.simulation.goals import goal_sequence
 from ttt_ros.simulation.tasks import POINT_TOLERANCE, POINTING_TASKS, REST, phrasings
 
 SETTLE_TIME = 1.0  # s after the last goal, so that the last window is reported

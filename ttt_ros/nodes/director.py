@@ -1,8 +1,7 @@
 """Leads a run of the closed loop from outside: gives goals, lays the table, brings a shift in, takes pictures."""
 
-import random
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from rcl_interfaces.srv import GetParameters, SetParameters
@@ -118,12 +117,3 @@ class Director(Node):
 
     def _on_settled(self, message: Float64) -> None:
         self._settled = message.data
-
-
-def goal_sequence(instructions: Sequence[str], *, seed: int) -> Iterator[str]:
-    """An endless sequence of goals, never the same twice in a row."""
-    generator = random.Random(seed)
-    last = ""
-    while True:
-        last = generator.choice([each for each in instructions if each != last])
-        yield last

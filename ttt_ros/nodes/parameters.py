@@ -8,10 +8,8 @@ from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescri
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
-from ttt_ros.control.parameter_file import AUTOMATIC
+from ttt_ros.control.parameter_file import AUTOMATIC, check_lengths
 from ttt_ros.errors import ConfigurationError
-
-MAX_STRING = 4096  # characters; bounds what a parameter file or a peer can make a node store
 
 
 def declare(
@@ -41,14 +39,14 @@ def value(node: Node, name: str) -> Any:
     """Reads a declared parameter.
 
     Raises:
-        ConfigurationError: the parameter has no value, or is a string that is too long.
+        ConfigurationError: the parameter has no value, or one that is too long.
     """
     parameter = node.get_parameter_or(name, Parameter(name))
     if parameter.type_ == Parameter.Type.NOT_SET:
         raise ConfigurationError(f"parameter '{name}' of {node.get_fully_qualified_name()} is not set; give it in the parameter file")
-    if isinstance(parameter.value, str) and len(parameter.value) > MAX_STRING:
-        raise ConfigurationError(f"parameter '{name}' has {len(parameter.value)} characters, the limit is {MAX_STRING}; shorten it")
-    return list(parameter.value) if parameter.type_.name.endswith("_ARRAY") else parameter.value
+    given = list(parameter.value) if parameter.type_.name.endswith("_ARRAY") else parameter.value
+    check_lengths(name, given)
+    return given
 
 
 def optional_path(node: Node, name: str) -> Path | None:

@@ -21,10 +21,16 @@ FAR_BELOW = 0.5
 """Share of its nominal rate below which a camera is reported: the default transport delivers far less, a busy machine rather more."""
 
 _REASONS = 100
+_REASON_LENGTH = 300
+"""Characters of a refusal that are kept; some repeat what a message said."""
+
 _TRANSPORT_HINT = (
     "the transport may be dropping raw images; start the camera's process with the profiles of config/fastdds.xml"
     " (FASTDDS_DEFAULT_PROFILES_FILE, before Fast DDS 3 FASTRTPS_DEFAULT_PROFILES_FILE), or send compressed images"
 )
+
+OF_THE_SAFEGUARD = "safeguard"
+"""Stream of the orders, as refusals name it."""
 
 
 class PolicyDiagnostics:
@@ -69,7 +75,8 @@ class PolicyDiagnostics:
         return self._ticks.missed
 
     def refused(self, stream: str, reason: str) -> None:
-        """Counts a message of ``stream`` that was refused; only the first hundred reasons are told apart."""
+        """Counts a message of ``stream`` that was refused; only the first hundred reasons are told apart, by how they begin."""
+        reason = reason[:_REASON_LENGTH]
         self._newest_refusals[stream] = reason
         counts = self._refusals.setdefault(stream, Counter())
         if reason in counts or len(counts) < _REASONS:
@@ -101,6 +108,7 @@ class PolicyDiagnostics:
         values: dict[str, object] = {"shadow": self._shadow, "ticks": self._ticks.met, "deadline misses": self._ticks.missed}
         values |= {f"chunks: {kind}": count for kind, count in sorted(self._session.schedule.counts.items())}
         values |= {f"entered {kind}": count for kind, count in self._modes.counts.items()}
+        values |= {f"refused {OF_THE_SAFEGUARD}: {reason}": count for reason, count in self._refusals.get(OF_THE_SAFEGUARD, {}).items()}
         latency = self._session.loop.latencies.summary()
         if latency is not None:
             values |= {

@@ -1,5 +1,6 @@
 """What the policy node hears: cameras, joints, instruction, the safeguard's state and, in shadow mode, the other controller's commands."""
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -14,14 +15,17 @@ from ttt_ros.bags.content import joint_positions
 from ttt_ros.control.node_parameters import NodeParameters
 from ttt_ros.control.observation import INSTRUCTION, JOINT_STATES
 from ttt_ros.control.session import Session
-from ttt_ros.errors import ActionError, InstructionError, ObservationError
+from ttt_ros.errors import ActionError, InstructionError, MessageError, ObservationError
 from ttt_ros.msg import SafeguardState
 from ttt_ros.nodes import policy_messages
 from ttt_ros.nodes.acknowledgement import Acknowledgement
 from ttt_ros.nodes.image_input import compressed_image_tensor, raw_image_tensor
+from ttt_ros.nodes.policy_diagnostics import OF_THE_SAFEGUARD
 from ttt_ros.nodes.quality_of_service import LATCHED, RELIABLE, SENSOR
 from ttt_ros.nodes.stamps import nanoseconds
 from ttt_ros.policies.specification import CameraSpecification
+from ttt_ros.policies.vocabulary import check_length
+from ttt_ros.safeguard.configuration import MAX_PERMIT_VALIDITY
 
 COMMANDS = "commands"
 
@@ -55,7 +59,7 @@ class PolicyInput:
             self._subscribe(kind, source.topic, camera.name, self._image_taker(camera, convert), sensor)
         self._subscribe(JointState, "joint_states", JOINT_STATES, self._take_joints, sensor)
         self._subscribe(String, "instruction", INSTRUCTION, self._take_instruction, LATCHED)
-        self._subscribe(SafeguardState, f"{parameters.safeguard_node}/state", "safeguard", self._take_order, LATCHED)
+        self._subscribe(SafeguardState, f"{parameters.safeguard_node}/state", OF_THE_SAFEGUARD, self._take_order, LATCHED)
         self._measured_counts = parameters.session.shadow and not parameters.commands_topic
         if parameters.session.shadow and parameters.commands_topic:
             self._subscribe(JointTrajectory, parameters.commands_topic, COMMANDS, self._take_command, commands)
@@ -71,7 +75,7 @@ class PolicyInput:
         def receive(message: Any) -> None:
             try:
                 take(message)
-            except (ActionError, ObservationError) as error:
+            except (ActionError, MessageError, ObservationError) as error:
                 self._refused(stream, str(error))
             if self._acknowledgement is not None:
                 self._acknowledgement.taken(name, message.header.stamp if hasattr(message, "header") else Time())
@@ -94,6 +98,7 @@ class PolicyInput:
 
     def _take_instruction(self, message: String) -> None:
         try:
+            check_length(message.data)
             self._session.policy.check_instruction(message.data)
         except InstructionError as error:
             self._session.assembler.refuse_instruction(str(error))
@@ -106,6 +111,8 @@ class PolicyInput:
         self._session.loop.told(joint_positions(message, self._session.policy.specification.joint_names))
 
     def _take_order(self, message: SafeguardState) -> None:
-        # A stepped replay gives the orders itself, and dates them by its own clock.
-        now = self._node.get_clock().now().nanoseconds if self._acknowledgement is None else nanoseconds(message.header.stamp)
-        self._session.loop.orders.receive(policy_messages.order(message), now)
+        if self._acknowledgement is None:
+            now, max_validity = self._node.get_clock().now().nanoseconds, MAX_PERMIT_VALIDITY
+        else:  # a stepped replay gives the orders itself, dates them by its own clock, and lets them hold over every gap
+            now, max_validity = nanoseconds(message.header.stamp), math.inf
+        self._session.loop.orders.receive(policy_messages.order(message, max_validity=max_validity), now)

@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
 from ttt_ros.adaptation.report import WindowReport
-from ttt_ros.control.orders import Order
+from ttt_ros.control.orders import Order, received_order
 from ttt_ros.control.schedule import Chunk, Positions
 from ttt_ros.msg import ActionChunk, AdaptationStatus, ControlStatus, ModuleDrift, SafeguardState
 from ttt_ros.nodes.stamps import stamp
 from ttt_ros.safeguard.control_health import ControlHealth
+from ttt_ros.safeguard.figures import ChunkFigures, WindowFigures
 from ttt_ros.safeguard.ladder import Mode
 
 NOT_COMPUTED = -1.0
@@ -88,6 +89,28 @@ def control_health(message: ControlStatus) -> ControlHealth:
     )
 
 
+def chunk_figures(message: ActionChunk) -> ChunkFigures:
+    """What the safeguard reads of a chunk."""
+    return ChunkFigures(base_deviation=_computed(message.base_deviation), feature_deviation=_computed(message.feature_deviation))
+
+
+def window_figures(message: AdaptationStatus) -> WindowFigures:
+    """What the safeguard reads of a window."""
+    return WindowFigures(
+        version=message.weights_version,
+        committed=message.committed,
+        withheld=message.withheld,
+        samples=message.samples,
+        trimmed=message.samples_trimmed,
+        prediction_loss=_computed(message.prediction_loss),
+        gradient_norm=_computed(message.gradient_norm),
+        update_norm=message.update_norm,
+        action_deviation=_computed(message.action_deviation),
+        drift_total=message.drift,
+        drift_per_module={each.module: each.relative for each in message.module_drift},
+    )
+
+
 def trajectory_message(positions: Positions, joint_names: Sequence[str], *, period: float) -> JointTrajectory:
     """One waypoint to reach within ``period`` seconds; the stamp 0 makes a joint_trajectory_controller start at once."""
     point = JointTrajectoryPoint(positions=positions.tolist())
@@ -95,14 +118,15 @@ def trajectory_message(positions: Positions, joint_names: Sequence[str], *, peri
     return JointTrajectory(joint_names=list(joint_names), points=[point])
 
 
-def order(message: SafeguardState) -> Order:
-    """The safeguard's state as the control loop obeys it."""
-    return Order(
-        mode=Mode(message.mode),
+def order(message: SafeguardState, *, max_validity: float) -> Order:
+    """The safeguard's state as the control loop obeys it. Raises MessageError, as ``received_order``."""
+    return received_order(
+        mode=message.mode,
         permit=message.permit,
         validity=message.permit_validity,
         trusted_version=message.trusted_version,
-        reasons=tuple(message.reasons),
+        reasons=message.reasons,
+        max_validity=max_validity,
     )
 
 
@@ -121,3 +145,7 @@ def state_message(order: Order, now: int) -> SafeguardState:
 
 def _figure(value: float | None) -> float:
     return NOT_COMPUTED if value is None else value
+
+
+def _computed(figure: float) -> float | None:
+    return None if figure == NOT_COMPUTED else figure

@@ -1,5 +1,6 @@
 """The policy node: wires cameras, joints and an instruction to a session, and its actions and figures to topics."""
 
+import sys
 from collections import deque
 from collections.abc import Callable
 from typing import Any
@@ -14,7 +15,7 @@ from std_srvs.srv import SetBool, Trigger
 from trajectory_msgs.msg import JointTrajectory
 
 from ttt_ros.adaptation.report import WindowReport
-from ttt_ros.control.health import ControlHealthMeter
+from ttt_ros.control.health import CONTROL_STATUS_PERIOD, ControlHealthMeter
 from ttt_ros.control.loop import Command
 from ttt_ros.control.schedule import Chunk
 from ttt_ros.control.session import Session
@@ -28,6 +29,7 @@ from ttt_ros.nodes.peers import live_publishers
 from ttt_ros.nodes.policy_diagnostics import PolicyDiagnostics
 from ttt_ros.nodes.policy_input import PolicyInput
 from ttt_ros.nodes.policy_parameters import ADAPTATION, adaptation_config, declare_parameters, journal_path, policy_parameters
+from ttt_ros.nodes.policy_recovery import PolicyRecovery
 from ttt_ros.nodes.quality_of_service import LATCHED, RELIABLE
 from ttt_ros.nodes.stamps import nanoseconds
 from ttt_ros.policies.checkpoint import check_specification
@@ -35,7 +37,6 @@ from ttt_ros.policies.factory import create_policy
 from ttt_ros.safeguard.ladder import Mode
 
 _THROTTLE = 1.0  # s between two logs of the same kind
-CONTROL_STATUS_PERIOD = 0.1  # s
 
 
 class PolicyNode(LifecycleNode):
@@ -52,7 +53,7 @@ class PolicyNode(LifecycleNode):
         self._session: Session | None = None
         self._entities: list[Callable[[], object]] = []
         self._running: list[Callable[[], object]] = []
-        self._reconfigure = False
+        self._reconfigure = self._crashing = False
         self.add_on_set_parameters_callback(self._on_parameters)
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -82,7 +83,8 @@ class PolicyNode(LifecycleNode):
         return lifecycle.guarded(self, self._free)
 
     def close(self) -> None:
-        """Runs the shutdown transition."""
+        """Runs the shutdown transition; while an exception ends the process, the run under way stays marked as crashed."""
+        self._crashing = sys.exc_info()[0] is not None
         lifecycle.shut_down(self)
 
     def _configure(self) -> None:
@@ -109,6 +111,8 @@ class PolicyNode(LifecycleNode):
         )
         self._session.enabled = value(self, "adaptation.enabled")
         self._diagnostics = PolicyDiagnostics(self, self._session, parameters.cameras, modes=self._modes, shadow=self._shadow)
+        self._recovery = PolicyRecovery(self, self._session, optional_path(self, "adaptation.recovery_directory"))
+        self._entities.append(self._recovery.close)
         self._create_publishers()
         inputs = PolicyInput(
             self,
@@ -159,7 +163,13 @@ class PolicyNode(LifecycleNode):
         self._health = ControlHealthMeter(self._session, self._period)
         reporting = self.create_timer(diagnostics.PERIOD, self._on_diagnostics)
         telling = self.create_timer(CONTROL_STATUS_PERIOD, self._on_control_status)
-        self._running = [lambda: self.destroy_timer(reporting), lambda: self.destroy_timer(telling), self._start_ticking()]
+        self._recovery.begin()
+        self._running = [
+            lambda: self.destroy_timer(reporting),
+            lambda: self.destroy_timer(telling),
+            self._start_ticking(),
+            self._end_run,
+        ]
 
     def _start_ticking(self) -> Callable[[], object]:
         """Returns what ends it."""
@@ -168,6 +178,10 @@ class PolicyNode(LifecycleNode):
             return lambda: self.destroy_timer(control)
         clock = self.create_subscription(Clock, CLOCK_TOPIC, self._on_clock, LATCHED)
         return lambda: self.destroy_subscription(clock)
+
+    def _end_run(self) -> None:
+        if not self._crashing:
+            self._recovery.end()
 
     def _deactivate(self) -> None:
         while self._running:
@@ -270,13 +284,15 @@ class PolicyNode(LifecycleNode):
         self._session.reconfigure(adaptation_config(self))
 
     def _on_control_status(self) -> None:
+        now = self.get_clock().now().nanoseconds
+        self._recovery.keep(now)
         mode = self._diagnostics.mode
         if mode is not None:
-            now, lost = self.get_clock().now().nanoseconds, self._diagnostics.ticks_lost
+            lost = self._diagnostics.ticks_lost
             self._control_publisher.publish(policy_messages.control_message(self._health.taken(), mode, now, ticks_lost=lost))
 
     def _on_diagnostics(self) -> None:
-        self._diagnostics_publisher.publish(diagnostics.array(self, self._diagnostics.statuses()))
+        self._diagnostics_publisher.publish(diagnostics.array(self, [*self._diagnostics.statuses(), *self._recovery.statuses()]))
 
 
 def main() -> None:

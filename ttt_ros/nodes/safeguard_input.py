@@ -13,19 +13,25 @@ from sensor_msgs.msg import CompressedImage, Image, JointState
 from trajectory_msgs.msg import JointTrajectory
 
 from ttt_ros.control.images import decode_compressed
-from ttt_ros.errors import ObservationError
+from ttt_ros.errors import MessageError, ObservationError, TttRosError
 from ttt_ros.msg import ActionChunk, AdaptationStatus, ControlStatus
 from ttt_ros.nodes import policy_messages
-from ttt_ros.nodes.policy_messages import NOT_COMPUTED
 from ttt_ros.nodes.quality_of_service import RELIABLE, SENSOR
 from ttt_ros.nodes.stamps import nanoseconds, serialized_stamp
 from ttt_ros.safeguard import signals
+from ttt_ros.safeguard.joint_values import MAX_NAME, joint_values
 from ttt_ros.safeguard.judge import Safeguard
 from ttt_ros.safeguard.pictures import content_digest, saturated_share
 from ttt_ros.safeguard.sensors import JOINT_STATES
 
 _AFTER_STAMP = 12
 """Bytes of a serialized message up to the end of its header's stamp: encapsulation, seconds, nanoseconds."""
+
+_MAX_MODULES = 1000
+"""Fast modules that a policy may report; the largest models have a tenth of that."""
+
+_THROTTLE = 1.0
+"""Seconds between two logs of refused messages."""
 
 _BEFORE_PIXELS = 128
 """Bytes that hold the fields before the pixels; frame names and encodings are short."""
@@ -34,6 +40,7 @@ _BEFORE_PIXELS = 128
 class SafeguardInput:
     """Subscribes and hands everything to a safeguard; calls ``judged`` after what may have changed the mode.
 
+    A malformed message is logged and counts as none, so that its stream grows old and is judged by that.
     Images are not deserialized. Of those that come between two heartbeats only the newest is looked at, in ``look``.
     """
 
@@ -93,7 +100,13 @@ class SafeguardInput:
         self._judged()
 
     def _subscribe(self, kind: type, topic: str, take: Callable[[Any], None], profile: QoSProfile, *, raw: bool = False) -> None:
-        self._subscriptions.append(self._node.create_subscription(kind, topic, take, profile, raw=raw))
+        def receive(message: Any) -> None:
+            try:
+                take(message)
+            except TttRosError as error:
+                self._node.get_logger().error(f"{topic}: {error}", throttle_duration_sec=_THROTTLE)
+
+        self._subscriptions.append(self._node.create_subscription(kind, topic, receive, profile, raw=raw))
 
     def _now(self) -> int:
         return int(self._node.get_clock().now().nanoseconds)
@@ -104,54 +117,42 @@ class SafeguardInput:
         try:
             image = deserialize_message(message, CompressedImage)
             return saturated_share(decode_compressed(memoryview(image.data), image.format))
-        except ObservationError:
+        except (ObservationError, RuntimeError):  # the latter is how rclpy says that it cannot be deserialized
             return math.nan  # which every rule takes for a violation
 
     def _image_taker(self, camera: str) -> Callable[[bytes], None]:
         def take(message: bytes) -> None:
             stamp = serialized_stamp(message)
-            self._safeguard.streams.heard_camera(camera, stamp)
-            self._safeguard.sensors.heard_camera(camera, stamp=stamp, now=self._now())
+            self._safeguard.heard_camera(camera, stamp=stamp, now=self._now())
             self._frames[camera] = message
 
         return take
 
     def _take_joints(self, message: JointState) -> None:
-        stamp = nanoseconds(message.header.stamp)
-        self._safeguard.streams.heard_joint_state(stamp)
-        positions = dict(zip(message.name, message.position, strict=False))
-        self._safeguard.sensors.heard_joints(positions, stamp=stamp, now=self._now())
+        positions = joint_values(message.name, message.position)
+        self._safeguard.heard_joints(positions, stamp=nanoseconds(message.header.stamp), now=self._now())
 
     def _take_command(self, message: JointTrajectory) -> None:
         if message.points:
-            positions = dict(zip(message.joint_names, message.points[0].positions, strict=False))
-            self._safeguard.sensors.commanded(positions, now=self._now())
+            self._safeguard.sensors.commanded(joint_values(message.joint_names, message.points[0].positions), now=self._now())
 
     def _take_chunk(self, message: ActionChunk) -> None:
-        now = self._now()
-        self._safeguard.streams.heard_chunk(now)
-        self._safeguard.read(signals.BASE_DEVIATION.name, message.base_deviation, now)
-        if message.feature_deviation != NOT_COMPUTED:
-            self._safeguard.read(signals.FEATURE_DEVIATION.name, message.feature_deviation, now)
+        self._safeguard.heard_chunk(policy_messages.chunk_figures(message), self._now())
         self._judged()
 
     def _take_window(self, message: AdaptationStatus) -> None:
-        readings = {
-            signals.GRADIENT_NORM.name: message.gradient_norm,
-            signals.UPDATE_NORM.name: message.update_norm,
-            signals.DRIFT_TOTAL.name: message.drift,
-            signals.ACTION_DEVIATION.name: message.action_deviation,
-            signals.PREDICTION_LOSS.name: message.prediction_loss,
-            signals.REJECTED.name: float(not (message.committed or message.withheld)),
-        }
-        computed = {name: reading for name, reading in readings.items() if reading != NOT_COMPUTED}
-        if message.samples:
-            computed[signals.TRIMMED.name] = message.samples_trimmed / message.samples
-        sources = {}
-        for reading in signals.worst(signals.DRIFT_MODULE, {each.module: each.relative for each in message.module_drift}):
-            computed[reading.signal], sources[reading.signal] = reading.value, reading.source
-        self._safeguard.read_window(computed, self._now(), version=message.weights_version, committed=message.committed, sources=sources)
+        _check_modules([each.module for each in message.module_drift])
+        self._safeguard.heard_window(policy_messages.window_figures(message), self._now())
         self._judged()
 
     def _take_control(self, message: ControlStatus) -> None:
         self._safeguard.control.heard(policy_messages.control_health(message), self._now())
+
+
+def _check_modules(names: list[str]) -> None:
+    longest = max(map(len, names), default=0)
+    if len(names) > _MAX_MODULES or longest > MAX_NAME:
+        raise MessageError(
+            f"an adaptation status names {len(names)} modules with up to {longest} characters, and at most {_MAX_MODULES} with {MAX_NAME} "
+            "are taken; check who publishes it"
+        )

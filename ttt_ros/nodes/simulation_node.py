@@ -23,15 +23,13 @@ from ttt_ros.nodes.quality_of_service import CLOCK, LATCHED, RELIABLE, SENSOR
 from ttt_ros.nodes.stamps import stamp
 from ttt_ros.nodes.trajectory import TrajectoryFollower
 from ttt_ros.simulation.arm import HOME, JOINT_NAMES, PARKED
-from ttt_ros.simulation.engine import STEPS_PER_SECOND, Simulation
+from ttt_ros.simulation.engine import IMAGE_EVERY, JOINT_STATE_EVERY, STEPS_PER_SECOND, Simulation
 from ttt_ros.simulation.shifts import Shifts
 from ttt_ros.simulation.tasks import parse
 
 NO_DISTANCE = -1.0
 """What ``~/settled`` says of a goal that is about no cube."""
 
-JOINT_STATE_EVERY = 3  # physics steps: 100 Hz
-IMAGE_EVERY = 10  # physics steps: 30 Hz
 _WALL_PERIOD = 0.005  # s between two looks at the wall clock
 _MAX_CATCH_UP = 30  # physics steps in one callback, so that messages are still taken while the simulation lags
 

@@ -4,8 +4,12 @@ import struct
 
 from builtin_interfaces.msg import Time
 
+from ttt_ros.errors import MessageError
+
 _NANOSECONDS = 1_000_000_000
 _LITTLE_ENDIAN_CDR = (0, 1)
+_STAMPED = 12
+"""Bytes of a serialized message up to the end of its stamp."""
 
 
 def nanoseconds(stamp: Time) -> int:
@@ -19,7 +23,13 @@ def stamp(time: int) -> Time:
 
 
 def serialized_stamp(message: bytes) -> int:
-    """Reads the stamp of a serialized message that begins with a std_msgs/Header, without deserializing the rest [ns]."""
+    """Reads the stamp of a serialized message that begins with a std_msgs/Header, without deserializing the rest [ns].
+
+    Raises:
+        MessageError: the message ends before that; the middleware hands on serialized messages as they are.
+    """
+    if len(message) < _STAMPED:
+        raise MessageError(f"a message of {len(message)} bytes ends before its stamp, which takes {_STAMPED}; check its publisher")
     order = "<" if (message[0], message[1]) == _LITTLE_ENDIAN_CDR else ">"
     seconds, fraction = struct.unpack_from(f"{order}iI", message, 4)
     return int(seconds) * _NANOSECONDS + int(fraction)

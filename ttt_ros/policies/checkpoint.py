@@ -104,12 +104,15 @@ def load_policy(path: Path, *, device: str = "cpu") -> BuiltIn:
         header = _parsed_header(path, file)
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     known = {name.removeprefix(_STATISTICS): tensors.pop(name) for name in list(tensors) if name.startswith(_STATISTICS)}
-    policy = _built(path, header)
-    _check_tensors(path, tensors, expected=policy.state_dict())
+    # Without memory at first: the sizes in the header are anybody's, those of the tensors are bounded by the file.
+    with torch.device("meta"):
+        _check_tensors(path, tensors, expected=_built(path, header).state_dict())
     if tensor_checksum(tensors) != header.checksum:
         raise CheckpointError(f"{path}: the tensors do not have the checksum that the header states; the file was altered, get it again")
+    statistics = _statistics(path, known, header, device)
+    policy = _built(path, header)
     policy.load_state_dict(tensors)
-    policy.statistics = _statistics(path, known, header, device)
+    policy.statistics = statistics
     return policy.requires_grad_(False).eval().to(device)
 
 
@@ -161,7 +164,7 @@ def _parsed_header(path: Path, file: Any) -> CheckpointHeader:
         raise CheckpointError(f"{path} is a safetensors file, but not a checkpoint of ttt_ros: its header lacks '{_HEADER_KEY}'")
     try:
         values: Any = json.loads(metadata[_HEADER_KEY])
-    except json.JSONDecodeError as error:
+    except (ValueError, RecursionError) as error:
         raise CheckpointError(f"{path}: the header is not JSON ({error}); get the file again") from None
     version = values.get("format_version") if isinstance(values, dict) else None
     if version != FORMAT_VERSION:
@@ -183,6 +186,9 @@ def _built(path: Path, header: CheckpointHeader) -> BuiltIn:
         raise CheckpointError(f"the header does not fit: {error}") from None
     except SpecificationError as error:
         raise CheckpointError(f"{path}: {error}") from None
+    # Everything: sizes that contradict each other or overflow end in any error of torch, from RuntimeError to AssertionError.
+    except Exception as error:
+        raise CheckpointError(f"{path}: no policy can have the sizes in the header ({error}); get the file again") from None
 
 
 def _statistics(path: Path, known: Mapping[str, Tensor], header: CheckpointHeader, device: str) -> FeatureStatistics | None:

@@ -67,16 +67,22 @@ class ImageTokens(nn.Module):
         self.patch_projection = nn.Linear(channels[-1], width)
         self.point_projection = nn.Linear(2 * points, width)
 
-    def forward(self, images: Tensor, condition: Tensor) -> Tensor:
-        """Images (n, 3, height, width) in -1..1 under conditions (n, condition) to tokens (n, patches + 1, width)."""
-        maps = images.contiguous(memory_format=torch.channels_last)
-        for stage in self.stages[:2]:
-            maps = stage(maps, condition)
-        points = self.point_projection(self.key_points(maps))
+    def forward(self, images: Tensor, condition: Tensor) -> tuple[Tensor, Tensor]:
+        """Images (n, 3, height, width) in -1..1 under conditions (n, condition) to tokens and their look.
+
+        Returns:
+            tokens (n, patches + 1, width), and without gradients what kind of image it is, (n, channels[0] + 2 * points): the mean of each
+            map of the first stage, which noise, fog and darkness change most, and the key points.
+        """
+        first = self.stages[0](images.contiguous(memory_format=torch.channels_last), condition)
+        maps = self.stages[1](first, condition)
+        positions = self.key_points(maps)
+        look = torch.cat([first.detach().float().mean(dim=(2, 3)), positions.detach()], dim=1)
+        points = self.point_projection(positions)
         for stage in self.stages[2:]:
             maps = stage(maps, condition)
         patches = self.patch_projection(maps.flatten(2).transpose(1, 2))
-        return torch.cat([patches, points[:, None]], dim=1)
+        return torch.cat([patches, points[:, None]], dim=1), look
 
 
 class Attention(nn.Module):

@@ -12,9 +12,12 @@ from torch.nn import functional
 from ttt_ros.configuration import strict
 from ttt_ros.errors import ObservationError
 
-PositiveInt = Annotated[int, Field(gt=0)]
-
 _STRIDE = 8
+
+PositiveInt = Annotated[int, Field(gt=0, le=1 << 20)]
+Depth = Annotated[int, Field(gt=0, le=1000)]
+Side = Annotated[int, Field(gt=0, le=8192, multiple_of=_STRIDE)]
+
 _CELL = 4
 _DARKEST = 8.0
 """Mean of a channel, of 255, below which darker images are no longer brightened."""
@@ -43,13 +46,13 @@ class SightConfig:
     """
 
     points: PositiveInt = 4
-    height: Annotated[int, Field(gt=0, multiple_of=_STRIDE)] = 96
-    width: Annotated[int, Field(gt=0, multiple_of=_STRIDE)] = 96
+    height: Side = 96
+    width: Side = 96
     stem_channels: PositiveInt = 16
     channels: PositiveInt = 32
     context_channels: PositiveInt = 64
-    depth: PositiveInt = 3
-    context_depth: PositiveInt = 2
+    depth: Depth = 3
+    context_depth: Depth = 2
 
 
 class Residual(nn.Module):
@@ -74,11 +77,18 @@ class Reading:
         scores: of the cells of each point's map, row by row, float32 (n, points, cells).
         positions: column and row, float32 (n, points, 2).
         logits: of the confidences, float32 (n, points).
+        look: mean of each map that the points are read off, float32 (n, channels): what kind of image it is.
     """
 
     scores: Tensor
     positions: Tensor
     logits: Tensor
+    look: Tensor
+
+    @property
+    def points(self) -> Tensor:
+        """Positions and confidences, 0 to 1: float32 (n, points, 3)."""
+        return torch.cat([self.positions, self.logits.sigmoid()[..., None]], dim=-1)
 
 
 class Sight(nn.Module):
@@ -120,11 +130,10 @@ class Sight(nn.Module):
         Raises:
             ObservationError: images of another size or dtype.
         """
-        reading = self.read(images)
-        return torch.cat([reading.positions, reading.logits.sigmoid()[..., None]], dim=-1)
+        return self.read(images).points
 
     def read(self, images: Tensor) -> Reading:
-        """The same with the parts that training needs.
+        """The same with what it is made of.
 
         Raises:
             ObservationError: images of another size or dtype.
@@ -135,16 +144,27 @@ class Sight(nn.Module):
             raise ObservationError(
                 f"images are {images.dtype} of shape {tuple(images.shape)}; Sight reads torch.uint8 of shape (n, {shape})"
             )
-        scores, evidence = self._maps(_balanced(images)).float().flatten(2).chunk(2, dim=1)
+        return self._reading(_balanced(images))
+
+    def located(self, pixels: Tensor) -> Tensor:
+        """The points of ``forward`` in float32 ``pixels`` of 0 to 255, differentiable with respect to these."""
+        centred = pixels / pixels.mean(dim=(1, 2), keepdim=True).clamp_min(_DARKEST) - 1.0
+        contrast = centred.square().mean(dim=(1, 2, 3), keepdim=True).sqrt()
+        stretched = centred * (_FLATTEST / contrast.clamp_min(_FLATTEST / _MOST_STRETCH)).clamp_min(1.0)
+        return self._reading(stretched.permute(0, 3, 1, 2)).points
+
+    def _reading(self, balanced: Tensor) -> Reading:
+        maps = self._maps(balanced)
+        scores, evidence = self.head(maps).float().flatten(2).chunk(2, dim=1)
         attention = scores.softmax(dim=-1)
-        return Reading(scores=scores, positions=attention @ self.places, logits=(attention * evidence).sum(dim=-1))
+        look = maps.detach().float().mean(dim=(2, 3))
+        return Reading(scores=scores, positions=attention @ self.places, logits=(attention * evidence).sum(dim=-1), look=look)
 
     def _maps(self, images: Tensor) -> Tensor:
         maps = self.down(functional.relu(self.stem(images)))
         context = self.context(self.context_down(functional.relu(maps)))
         around = functional.interpolate(self.context_up(functional.relu(context)), scale_factor=2.0, mode="nearest")
-        scored: Tensor = self.head(functional.relu(self.body(maps + around)))
-        return scored
+        return functional.relu(self.body(maps + around))
 
 
 def _balanced(images: Tensor) -> Tensor:

@@ -2,7 +2,20 @@
 
 from dataclasses import dataclass
 from enum import Enum
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from ttt_ros.configuration import strict
+
+MAX_SIDE = 8192
+"""Pixels of an image's side."""
+
+MAX_HORIZON = 10_000
+"""Steps of a chunk: minutes, where seconds are common."""
+
+Name = Annotated[str, Field(min_length=1, max_length=256)]
+Side = Annotated[int, Field(gt=0, le=MAX_SIDE)]
 
 
 class ActionMeaning(str, Enum):
@@ -14,18 +27,20 @@ class ActionMeaning(str, Enum):
     """Offsets from the joint positions of the observation that the chunk answers."""
 
 
+@strict
 @dataclass(frozen=True, kw_only=True)
 class CameraSpecification:
     """One camera input: ``name`` and image size in pixels."""
 
-    name: str
-    height: int
-    width: int
+    name: Name
+    height: Side
+    width: Side
 
 
+@strict
 @dataclass(frozen=True, kw_only=True)
 class PolicySpecification:
-    """The contract between a policy and a robot, checked when the policy node is configured.
+    """The contract between a policy and a robot, checked when the policy node is configured; read from a file, its sizes are bounded.
 
     Attributes:
         cameras: the cameras that the policy sees, in its order.
@@ -37,10 +52,10 @@ class PolicySpecification:
         frame: coordinate frame of the actions; only joint space is supported.
     """
 
-    cameras: tuple[CameraSpecification, ...]
-    joint_names: tuple[str, ...]
-    horizon: int
-    period: float
+    cameras: Annotated[tuple[CameraSpecification, ...], Field(max_length=64)]
+    joint_names: Annotated[tuple[Name, ...], Field(min_length=1, max_length=1000)]
+    horizon: Annotated[int, Field(gt=0, le=MAX_HORIZON)]
+    period: Annotated[float, Field(gt=0, le=3600)]
     action_meaning: ActionMeaning
-    max_instruction_words: int
+    max_instruction_words: Annotated[int, Field(gt=0, le=1000)]
     frame: Literal["joint"] = "joint"

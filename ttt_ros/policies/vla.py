@@ -15,6 +15,7 @@ from ttt_ros.errors import SpecificationError
 from ttt_ros.policies.checksum import tensor_checksum
 from ttt_ros.policies.familiarity import Familiarity
 from ttt_ros.policies.layers import Block, ImageTokens, LateBlock, patch_size
+from ttt_ros.policies.memory.memories import LstmMemory
 from ttt_ros.policies.observation import Observation
 from ttt_ros.policies.observed import checked_positions, stacked_images
 from ttt_ros.policies.protocol import Memoryless, Reconstruction
@@ -22,7 +23,7 @@ from ttt_ros.policies.specification import ActionMeaning, PolicySpecification
 from ttt_ros.policies.transition import NO_MEMORY, FastWeights, Features, Memory, Transitions
 from ttt_ros.policies.vocabulary import Vocabulary
 
-PositiveInt = Annotated[int, Field(gt=0)]
+PositiveInt = Annotated[int, Field(gt=0, le=1 << 20)]
 
 
 @strict
@@ -38,15 +39,18 @@ class VlaConfig:
         fast_width: hidden channels of the fast MLPs.
         stem_channels: output channels of the convolutions, the first divides the resolution by four, the others by two; two at least.
         key_points: image positions that the stem reads off each camera.
+        memory: channels of a recurrent memory of what was commanded and where the joints were after it (Hochreiter and Schmidhuber, 1997);
+            0: the policy has none.
     """
 
     width: PositiveInt = 128
     heads: PositiveInt = 4
-    depth: Annotated[int, Field(ge=2)] = 6
+    depth: Annotated[int, Field(ge=2, le=1000)] = 6
     mlp_width: PositiveInt = 256
     fast_width: PositiveInt = 128
-    stem_channels: Annotated[tuple[PositiveInt, ...], Field(min_length=2)] = (64, 96, 128, 128)
+    stem_channels: Annotated[tuple[PositiveInt, ...], Field(min_length=2, max_length=12)] = (64, 96, 128, 128)
     key_points: PositiveInt = 32
+    memory: Annotated[int, Field(ge=0)] = 0
 
     @property
     def late_blocks(self) -> int:
@@ -111,6 +115,10 @@ class VisionLanguageActionPolicy(Familiarity, Memoryless, nn.Module):
         self.outcome_queries = _embedding(2, width)
         self.summary_head = nn.Linear(width, cameras * width)
         self.position_head = nn.Linear(width, joints)
+        self.memory = LstmMemory(width=width, hidden=config.memory) if config.memory else None
+        if self.memory is not None:
+            self.experience = nn.Linear((2 + horizon) * joints, width)
+            self.recollection = _embedding(width)
 
         self.register_buffer("position_mean", torch.zeros(joints))
         self.register_buffer("position_scale", torch.ones(joints))
@@ -171,13 +179,14 @@ class VisionLanguageActionPolicy(Familiarity, Memoryless, nn.Module):
 
         Returns:
             ``tokens`` (batch, tokens, width); ``proprioception``, the positions as they came; ``summary`` (batch, cameras * width),
-            the mean of each camera's normalised tokens, the target of reconstruction.
+            the mean of each camera's normalised tokens, the target of reconstruction; ``look``, of each camera as in ``ImageTokens``, side
+            by side.
         """
         batch, cameras = images.shape[:2]
         word_tokens = self.words(words)
         condition = word_tokens.mean(dim=1).repeat_interleave(cameras, dim=0)
         pixels = images.flatten(0, 1).permute(0, 3, 1, 2).float() / 127.5 - 1
-        seen: Tensor = self.images(pixels, condition)
+        seen, look = self.images(pixels, condition)
         image_tokens = seen.reshape(batch, cameras, self._tokens_per_camera, -1) + self.image_positions + self.cameras
         state_token = self.proprioception((positions - self.position_mean) / self.position_scale)[:, None]
         tokens = torch.cat([image_tokens.flatten(1, 2), word_tokens + self.word_positions, state_token], dim=1)
@@ -185,20 +194,45 @@ class VisionLanguageActionPolicy(Familiarity, Memoryless, nn.Module):
             tokens = block(tokens)
         seen = tokens[:, : cameras * self._tokens_per_camera].reshape(batch, cameras, self._tokens_per_camera, -1)
         summary = functional.layer_norm(seen.float(), seen.shape[-1:]).mean(dim=2).flatten(1)
-        return {"tokens": tokens, "proprioception": positions, "summary": summary}
+        return {"tokens": tokens, "proprioception": positions, "summary": summary, "look": look.reshape(batch, -1)}
 
     def summary(self, features: Features) -> Tensor:
-        """The mean of each camera's normalised tokens, (batch, cameras * width)."""
-        return features["summary"]
+        """What kind of images they are and the normalised joint positions, (batch, cameras * look + joints).
+
+        The tokens behind the trunk would hardly tell: attention evens out noise and fog.
+        """
+        return torch.cat([features["look"], (features["proprioception"] - self.position_mean) / self.position_scale], dim=-1)
 
     def act(self, features: Features, fast: FastWeights, memory: Memory = NO_MEMORY) -> Tensor:
         """Computes chunks of target positions, float32, radians, shape (batch, horizon, joints); differentiable."""
-        return features["proprioception"][:, None] + self.normalised_offsets(features, fast) * self.action_scale
+        return features["proprioception"][:, None] + self.normalised_offsets(features, fast, memory) * self.action_scale
 
-    def normalised_offsets(self, features: Features, fast: FastWeights) -> Tensor:
+    def normalised_offsets(self, features: Features, fast: FastWeights, memory: Memory = NO_MEMORY) -> Tensor:
         """The chunk as offsets from the observed positions in units of ``action_scale``: what behaviour cloning fits."""
-        offsets: Tensor = self.action_head(self._late(features, self.action_queries, fast))
+        queries: Tensor = self.action_queries
+        if self.memory is not None:
+            recalled = self._recalled(self.memory, memory, batch=len(features["proprioception"]))
+            queries = torch.cat([recalled[:, None], queries.expand(len(recalled), -1, -1)], dim=1)
+        own = self._late(features, queries, fast)
+        offsets: Tensor = self.action_head(own[:, -len(self.action_queries) :])
         return offsets.float()
+
+    def begin(self) -> Memory:
+        """A memory of nothing."""
+        return NO_MEMORY if self.memory is None else self.memory.begin()
+
+    def remember(self, memory: Memory, transitions: Transitions) -> Memory:
+        """The memory after one more transition; differentiable."""
+        if self.memory is None:
+            return memory
+        before, after = transitions.features["proprioception"], transitions.next_features["proprioception"]
+        offsets, executed = self._executed_offsets(transitions)
+        told = [
+            (before - self.position_mean) / self.position_scale,
+            (after - before) / self.position_scale,
+            (offsets * executed).flatten(1),
+        ]
+        return self.memory.remember({**self.memory.begin(), **memory}, self.experience(torch.cat(told, dim=1)))
 
     def reconstruct(self, transitions: Transitions, fast: FastWeights) -> dict[str, Reconstruction]:
         """Predicts from an observation and the executed actions how the next observation differs; differentiable.
@@ -227,10 +261,17 @@ class VisionLanguageActionPolicy(Familiarity, Memoryless, nn.Module):
         normed: Tensor = self.final_norm(tokens[:, -count:])
         return normed
 
-    def _executed_tokens(self, transitions: Transitions) -> Tensor:
+    def _recalled(self, lstm: LstmMemory, memory: Memory, *, batch: int) -> Tensor:
+        return lstm.recall(self.recollection.expand(batch, -1), {**lstm.begin(), **memory})
+
+    def _executed_offsets(self, transitions: Transitions) -> tuple[Tensor, Tensor]:
+        """The commands as offsets from the positions before, in units of ``action_scale``, and which of them were executed."""
         offsets = (transitions.executed - transitions.features["proprioception"][:, None]) / self.action_scale
         order = torch.arange(offsets.shape[1], device=offsets.device)
-        executed = (order < transitions.steps[:, None])[:, :, None]
+        return offsets, (order < transitions.steps[:, None])[:, :, None]
+
+    def _executed_tokens(self, transitions: Transitions) -> Tensor:
+        offsets, executed = self._executed_offsets(transitions)
         return torch.where(executed, self.executed(offsets), self.not_executed) + self.executed_positions
 
 

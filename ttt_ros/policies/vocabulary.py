@@ -8,6 +8,9 @@ from ttt_ros.errors import InstructionError
 PADDING = 0
 """Index of the token that fills an instruction up to its fixed length; the words are numbered from 1."""
 
+MAX_CHARACTERS = 1000
+"""Of an instruction; more would be split and repeated in error messages for nothing, as no policy reads that many words."""
+
 _PUNCTUATION = ".,;:!?"
 
 
@@ -30,8 +33,9 @@ class Vocabulary:
         """Turns ``instruction`` into ``length`` word indices, padded at the end; case and punctuation do not matter.
 
         Raises:
-            InstructionError: the instruction is empty, has more than ``length`` words, or holds unknown words.
+            InstructionError: the instruction is empty or too long, has more than ``length`` words, or holds unknown words.
         """
+        check_length(instruction)
         words = _split(instruction)
         if not words:
             raise InstructionError(f"the instruction {instruction!r} holds no word; say what to do, for example with: {self._known()}")
@@ -47,6 +51,18 @@ class Vocabulary:
 
     def _known(self) -> str:
         return ", ".join(self.words)
+
+
+def check_length(instruction: str) -> None:
+    """Checks that an instruction is not too long to be looked at.
+
+    Raises:
+        InstructionError: it has more than ``MAX_CHARACTERS`` characters.
+    """
+    if len(instruction) > MAX_CHARACTERS:
+        raise InstructionError(
+            f"the instruction {instruction[:20]!r}... has {len(instruction)} characters, at most {MAX_CHARACTERS} are read; shorten it"
+        )
 
 
 def _split(instruction: str) -> list[str]:

@@ -9,6 +9,12 @@ from ttt_ros import configuration
 from ttt_ros.errors import ConfigurationError
 from ttt_ros.safeguard.rules import Rule
 
+MAX_PERMIT_VALIDITY = 10.0
+"""Seconds; a permit that held for longer would outlive the safeguard that gave it. The policy node refuses it from whoever sends it."""
+
+MAX_RULES = 200
+"""About seven for each signal; the reasons of all of them fit into what a policy node takes."""
+
 
 @configuration.strict
 @dataclass(frozen=True, kw_only=True)
@@ -25,9 +31,9 @@ class SafeguardConfig:
         ConfigurationError: there is no rule, or a state would expire before the next one is due.
     """
 
-    rules: tuple[Rule, ...]
+    rules: Annotated[tuple[Rule, ...], Field(max_length=MAX_RULES)]
     heartbeat_period: Annotated[float, Field(gt=0)] = 0.1
-    permit_validity: Annotated[float, Field(gt=0)] = 0.2
+    permit_validity: Annotated[float, Field(gt=0, le=MAX_PERMIT_VALIDITY)] = 0.2
     startup_grace: Annotated[float, Field(ge=0)] = 10.0
 
     def __post_init__(self) -> None:

@@ -8,11 +8,12 @@ from ttt_ros.safeguard import ladder
 from ttt_ros.safeguard.ages import StreamAges
 from ttt_ros.safeguard.configuration import SafeguardConfig
 from ttt_ros.safeguard.control_health import ControlMonitor
+from ttt_ros.safeguard.figures import ChunkFigures, WindowFigures
 from ttt_ros.safeguard.ladder import Demand, Mode
 from ttt_ros.safeguard.losses import LossHistory
 from ttt_ros.safeguard.rules import RuleState, demand, observe
 from ttt_ros.safeguard.sensors import SensorMonitor
-from ttt_ros.safeguard.signals import LOSS_RATIO, PREDICTION_LOSS, Reading, signal_named
+from ttt_ros.safeguard.signals import LOSS_RATIO, PREDICTION_LOSS, SIGNALS, Reading, signal_named
 from ttt_ros.safeguard.trust import TrustedVersions
 
 
@@ -72,6 +73,7 @@ class Safeguard:
         self.latest: dict[str, Reading] = {}
         self._losses = LossHistory()
         self._rules = config.rules
+        self._rules_on = {signal: tuple(i for i, rule in enumerate(config.rules) if rule.signal == signal) for signal in SIGNALS}
         self._states = [RuleState() for _ in self._rules]
         self._unproven = self._stream_rules()
         self._trusted = TrustedVersions()
@@ -85,13 +87,15 @@ class Safeguard:
         """
         signal_named(signal)
         self.latest[signal] = Reading(signal=signal, value=value, source=source)
-        for index, rule in enumerate(self._rules):
-            if rule.signal != signal:
-                continue
-            self._states[index] = observe(rule, self._states[index], value, source=source)
-            if self._states[index].good_readings >= rule.clear_after:
+        changed = False
+        for index in self._rules_on[signal]:
+            rule, before = self._rules[index], self._states[index]
+            after = self._states[index] = observe(rule, before, value, source=source)
+            changed |= after.trip is not before.trip or index in self._unproven
+            if after.good_readings >= rule.clear_after:
                 self._unproven.discard(index)
-        self._ladder = ladder.advance(self._ladder, self._demands(), now)
+        if changed:
+            self._ladder = ladder.advance(self._ladder, self._demands(), now)
 
     def read_window(
         self, readings: Mapping[str, float], now: int, *, version: int, committed: bool, sources: Mapping[str, str] = MappingProxyType({})
@@ -113,6 +117,37 @@ class Safeguard:
         for signal, value in readings.items():
             self.read(signal, value, now, source=sources.get(signal, ""))
         self._trusted.reported(version, committed=committed, clean=not self._violated_by(readings))
+
+    def heard_camera(self, name: str, *, stamp: int, now: int) -> None:
+        """Takes the stamp of a frame that arrived at ``now``; what it shows is told to ``sensors``.
+
+        Raises:
+            ConfigurationError: the camera is not watched.
+        """
+        self.streams.heard_camera(name, stamp)
+        self.sensors.heard_camera(name, stamp=stamp, now=now)
+
+    def heard_joints(self, positions: Mapping[str, float], *, stamp: int, now: int) -> None:
+        """Takes a joint state, rad by joint name, that arrived at ``now``."""
+        self.streams.heard_joint_state(stamp)
+        self.sensors.heard_joints(positions, stamp=stamp, now=now)
+
+    def heard_chunk(self, figures: ChunkFigures, now: int) -> None:
+        """Takes an action chunk that arrived at ``now``."""
+        self.streams.heard_chunk(now)
+        for reading in figures.readings():
+            self.read(reading.signal, reading.value, now)
+
+    def heard_window(self, figures: WindowFigures, now: int) -> None:
+        """Takes an adaptation status that arrived at ``now``."""
+        readings = figures.readings()
+        self.read_window(
+            {reading.signal: reading.value for reading in readings},
+            now,
+            version=figures.version,
+            committed=figures.committed,
+            sources={reading.signal: reading.source for reading in readings},
+        )
 
     def tick(self, now: int) -> Verdict:
         """Reads all streams, once per heartbeat, and judges."""

@@ -1,7 +1,7 @@
 """Rules with hysteresis: when a signal's readings demand a safer mode, and when they no longer do."""
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field
@@ -123,7 +123,7 @@ def observe(rule: Rule, state: RuleState, value: float, *, source: str = "") -> 
         return RuleState(violations=violations, good_readings=good_readings, trip=trip)
     if state.trip is not None and good_readings >= rule.clear_after:
         return RuleState(good_readings=good_readings)
-    return replace(state, violations=violations, good_readings=good_readings)
+    return RuleState(violations=violations, good_readings=good_readings, trip=state.trip)
 
 
 def demand(rule: Rule, state: RuleState) -> Demand | None:

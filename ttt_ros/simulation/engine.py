@@ -25,6 +25,12 @@ STEPS_PER_SECOND = 300
 """So that joint states at 100 Hz and camera frames at 30 Hz both fall on physics steps."""
 
 TIMESTEP = 1 / STEPS_PER_SECOND
+JOINT_STATE_EVERY = 3
+"""Physics steps between two joint states: 100 Hz."""
+
+IMAGE_EVERY = 10
+"""Physics steps between two frames of a camera: 30 Hz."""
+
 CONTROL_PERIOD = 1 / 30
 """Seconds between two actions of a policy."""
 

@@ -1,5 +1,7 @@
 """Watching, step by step, what the fingers touch and whether the goal has been reached."""
 
+import math
+
 import mujoco
 import numpy as np
 from numpy.typing import NDArray
@@ -42,8 +44,8 @@ class Progress:
         self.settled = False
         self.first_touched: str | None = None
         self._lingering: set[str] = set()
-        self._first_tip: NDArray[np.float64] | None = None
-        self._last_tip: NDArray[np.float64] | None = None
+        self._first_tip: list[float] | None = None
+        self._last_tip: list[float] | None = None
         self._moved = False
         self._resting_steps = 0
 
@@ -61,7 +63,7 @@ class Progress:
         fresh = touched - self._lingering
         if self.first_touched is None and fresh:
             self.first_touched = min(fresh, key=COLOURS.index)
-        self._watch_motion(data.site_xpos[self._tip].copy())
+        self._watch_motion(data.site_xpos[self._tip].tolist())
         if self.task is not None and not self.succeeded:
             self.succeeded = self._is_done(self.task, touched, data)
 
@@ -88,13 +90,13 @@ class Progress:
             return None
         return _distance(data.site_xpos[self._tip], data.body(f"{self.task.colour}_cube").xpos)
 
-    def _watch_motion(self, tip: NDArray[np.float64]) -> None:
+    def _watch_motion(self, tip: list[float]) -> None:
         if self._first_tip is None or self._last_tip is None:
             self._first_tip = self._last_tip = tip
             return
-        rests = float(np.linalg.norm(tip - self._last_tip)) < RESTING_TIP_SPEED * self._timestep
+        rests = math.dist(tip, self._last_tip) < RESTING_TIP_SPEED * self._timestep
         self._resting_steps = self._resting_steps + 1 if rests else 0
-        self._moved |= float(np.linalg.norm(tip - self._first_tip)) > _MOVED
+        self._moved |= math.dist(tip, self._first_tip) > _MOVED
         self.settled |= self._moved and self._resting_steps * self._timestep >= _SETTLING_TIME
         self._last_tip = tip
 

@@ -7,10 +7,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ttt_ros.policies.transition import Features, Transitions
+from ttt_ros.policies.transition import NO_MEMORY, Features, Memory, Transitions
 from ttt_ros.policies.vla import VisionLanguageActionPolicy
 from ttt_ros.training.configuration import CloningConfig
-from ttt_ros.training.demonstration_set import DemonstrationSet, FrameBatch, PairBatch
+from ttt_ros.training.demonstration_set import DemonstrationSet, FrameBatch, History, PairBatch
 
 _SMALLEST_SCALE = 1e-3
 """A joint or a feature that varies less than this counts as constant; dividing by less would blow noise up."""
@@ -73,8 +73,9 @@ class Cloner(nn.Module):
         transitions = _transitions(pairs, features)
         _move_change_scales(policy, transitions, momentum=_SCALE_MOMENTUM)
         outcome = policy.reconstruct(transitions, fast)
+        memory = NO_MEMORY if pairs.history is None else _remembered(policy, pairs.history)
         return Losses(
-            action=functional.l1_loss(policy.normalised_offsets(features, fast), offsets),
+            action=functional.l1_loss(policy.normalised_offsets(features, fast, memory), offsets),
             features=functional.mse_loss(outcome["features"].prediction, outcome["features"].target),
             proprioception=functional.mse_loss(outcome["proprioception"].prediction, outcome["proprioception"].target),
             landmarks=self._landmark_loss(features, frames),
@@ -114,6 +115,22 @@ def _transitions(pairs: PairBatch, features: Features) -> Transitions:
         steps=pairs.steps,
         next_features={name: tensor[count:] for name, tensor in detached.items()},
     )
+
+
+def _remembered(policy: VisionLanguageActionPolicy, history: History) -> Memory:
+    """The memory of each frame of a batch, built as a running policy builds it."""
+    memory = {name: start.expand(len(history.steps), -1) for name, start in policy.begin().items()}
+    for step in range(history.steps.shape[1]):
+        transitions = Transitions(
+            features={"proprioception": history.positions[:, step]},
+            executed=history.executed[:, step],
+            steps=history.steps[:, step],
+            next_features={"proprioception": history.next_positions[:, step]},
+        )
+        happened = (history.steps[:, step] > 0)[:, None]
+        later = policy.remember(memory, transitions)
+        memory = {name: torch.where(happened, later[name], kept) for name, kept in memory.items()}
+    return memory
 
 
 def _root_mean_square(samples: Tensor) -> Tensor:

@@ -19,6 +19,7 @@ from ttt_ros.policies.vla import VisionLanguageActionPolicy
 from ttt_ros.training.cloning import Cloner, Losses, calibrate
 from ttt_ros.training.configuration import CloningConfig
 from ttt_ros.training.demonstration_set import DemonstrationSet
+from ttt_ros.training.familiarity import statistics_of
 from ttt_ros.training.learning_rate import warm_cosine
 from ttt_ros.training.progress import progress_bar
 from ttt_ros.training.run_state import load_state, save_state
@@ -92,8 +93,10 @@ class CloningRun:
                     self._save()
 
     def export(self) -> Path:
-        """Writes the averaged policy as a checkpoint."""
+        """Writes the averaged policy as a checkpoint, with the statistics of its features."""
         path = self._output / "policy.safetensors"
+        policy = self._averaged_policy()
+        policy.statistics = statistics_of(policy, self._demonstrations)
         facts: dict[str, Any] = {
             "config": self._facts,
             "frames": len(self._demonstrations),
@@ -101,13 +104,14 @@ class CloningRun:
             "seconds": round(self._seconds, 1),
             "torch": torch.__version__,
         }
-        save_policy(self._averaged_policy(), path, training=facts)
+        save_policy(policy, path, training=facts)
         return path
 
     def _train_step(self) -> Losses:
         config = self._config
         # Drawn from the step's own generator, so that a run that goes on sees the batches that it would have seen.
-        pairs = self._demonstrations.pairs(config.pairs, np.random.default_rng([self._seed, self._step]))
+        history = config.history if self._cloner.policy.config.memory else 0
+        pairs = self._demonstrations.pairs(config.pairs, np.random.default_rng([self._seed, self._step]), history=history)
         for group in self._optimiser.param_groups:
             group["lr"] = config.learning_rate * warm_cosine(self._step, warmup=config.warmup_steps, steps=config.steps)
         # On a CPU the fused attention's backward pass takes twice as long as the plain one at these sizes.

@@ -55,6 +55,7 @@ class CloningConfig:
 
     Attributes:
         steps: optimiser steps.
+        history: transitions before a frame that a policy with a memory is trained to remember, at most; others see none.
         pairs: pairs of frames in a batch; both frames of a pair teach actions, so it is half the batch of behaviour cloning.
         learning_rate: of AdamW at its peak; it rises over ``warmup_steps`` and falls to zero along a cosine.
         warmup_steps: see ``learning_rate``.
@@ -72,6 +73,7 @@ class CloningConfig:
 
     steps: PositiveInt = 8000
     pairs: PositiveInt = 32
+    history: PositiveInt = 32
     learning_rate: PositiveFloat = 8e-4
     warmup_steps: PositiveInt = 200
     weight_decay: Weight = 0.01

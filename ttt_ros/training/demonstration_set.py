@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
+from functools import cached_property
 from pathlib import Path
 from typing import TypeAlias
 
@@ -40,16 +41,41 @@ class FrameBatch:
     landmarks: Tensor
 
 
+@dataclass(frozen=True, kw_only=True)
+class History:
+    """What a robot did before each frame of a batch: its transitions from one chunk to the next, oldest first.
+
+    It reaches back over the demonstrations before, in the order in which they were recorded. Where it is shorter than ``length``, it begins
+    with transitions of 0 steps.
+
+    Attributes:
+        positions: before each transition, float32, shape (batch, length, joints).
+        executed: float32, shape (batch, length, horizon, joints).
+        next_positions: like ``positions``.
+        steps: control steps from the one to the other, int64, shape (batch, length).
+    """
+
+    positions: Tensor
+    executed: Tensor
+    next_positions: Tensor
+    steps: Tensor
+
+
 _FRAME_COLUMNS = tuple(field.name for field in fields(FrameBatch))
 
 
 @dataclass(frozen=True, kw_only=True)
 class PairBatch:
-    """Pairs of frames of one demonstration, ``steps`` control steps apart (int64, shape (batch,))."""
+    """Pairs of frames of one demonstration, ``steps`` control steps apart (int64, shape (batch,)).
+
+    Attributes:
+        history: before all frames, in the order of ``frames()``; None if it was not asked for.
+    """
 
     before: FrameBatch
     after: FrameBatch
     steps: Tensor
+    history: History | None = None
 
     def frames(self) -> FrameBatch:
         """All frames: those before, then those after."""
@@ -85,6 +111,7 @@ class DemonstrationSet:
         # What one chunk of executed commands spans.
         self._longest_gap = self._shards[0]["executed"].shape[1] // frame_interval
         self._frames_left = _frames_left(goals)
+        self._frames_before = _frames_left(goals[::-1])[::-1]
         self._with_successor = np.flatnonzero(self._frames_left)
         if len(self._with_successor) == 0:
             raise RecordingError("no demonstration has two frames; record more episodes")
@@ -97,17 +124,54 @@ class DemonstrationSet:
         """One small column of all frames: ``positions``, ``commands``, ``executed`` or ``landmarks``."""
         return torch.cat([frames[name] for frames in self._shards])
 
-    def pairs(self, count: int, generator: np.random.Generator) -> PairBatch:
-        """Draws ``count`` pairs with a gap of one frame up to the horizon."""
+    def pairs(self, count: int, generator: np.random.Generator, *, history: int = 0) -> PairBatch:
+        """Draws ``count`` pairs with a gap of one frame up to the horizon, each frame with up to ``history`` transitions before it."""
         first = generator.choice(self._with_successor, size=count)
         gap = 1 + np.floor(generator.random(count) * np.minimum(self._frames_left[first], self._longest_gap)).astype(np.int64)
         steps = torch.from_numpy(gap * self._frame_interval)
-        return PairBatch(before=self._frames(first), after=self._frames(first + gap), steps=steps)
+        return PairBatch(
+            before=self._frames(first),
+            after=self._frames(first + gap),
+            steps=steps,
+            history=self._history(np.concatenate([first, first + gap]), history, generator) if history else None,
+        )
 
-    def batches(self, size: int) -> Iterator[FrameBatch]:
-        """All frames in order, ``size`` at a time."""
-        for first in range(0, len(self), size):
-            yield self._frames(np.arange(first, min(first + size, len(self))))
+    def batches(self, size: int, *, every: int = 1) -> Iterator[FrameBatch]:
+        """All frames in order, or one in ``every``, ``size`` at a time."""
+        chosen = np.arange(0, len(self), every)
+        for first in range(0, len(chosen), size):
+            yield self._frames(chosen[first : first + size])
+
+    @cached_property
+    def _positions(self) -> Tensor:
+        return self.column("positions")
+
+    @cached_property
+    def _executed(self) -> Tensor:
+        return self.column("executed")
+
+    def _history(self, numbers: Numbers, length: int, generator: np.random.Generator) -> History:
+        """Of each frame, as long as drawn, so that a memory learns its beginning too."""
+        gap = self._longest_gap
+        lengths = generator.integers(0, length + 1, size=len(numbers))
+        befores, afters = [], []
+        for step in range(length):
+            # The frames before the first chunk of a demonstration are none: go on from the end of the demonstration before.
+            jump = self._frames_before[numbers] < gap
+            numbers = np.where(jump, numbers - self._frames_before[numbers] - 1, numbers)
+            seen = (numbers >= 0) & (step < lengths)
+            seen &= self._frames_before[np.maximum(numbers, 0)] >= gap
+            numbers = np.where(seen, numbers, 0)
+            befores.append(np.where(seen, numbers - gap, 0))
+            afters.append(numbers)
+            numbers = befores[-1]
+        before, after = (torch.from_numpy(np.stack(each[::-1], axis=1)) for each in (befores, afters))
+        return History(
+            positions=self._positions[before],
+            executed=self._executed[before],
+            next_positions=self._positions[after],
+            steps=(after - before) * self._frame_interval,
+        )
 
     def _frames(self, numbers: Numbers) -> FrameBatch:
         rows = [(self._shards[shard], row) for shard, row in self._index[numbers]]

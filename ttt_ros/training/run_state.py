@@ -31,12 +31,12 @@ def load_state(path: Path, *, modules: dict[str, nn.Module], optimiser: torch.op
     """
     try:
         with safe_open(path, framework="pt") as file:
-            facts: dict[str, Any] = json.loads(file.metadata()[_HEADER_KEY])
+            facts: dict[str, Any] = json.loads((file.metadata() or {})[_HEADER_KEY])
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         for prefix, module in modules.items():
             module.load_state_dict(_below(tensors, prefix))
         optimiser.load_state_dict(optimiser.state_dict() | {"state": _slots(_below(tensors, _OPTIMISER))})
-    except (SafetensorError, OSError, RuntimeError, KeyError, ValueError) as error:
+    except (SafetensorError, OSError, RuntimeError, KeyError, TypeError, ValueError, RecursionError) as error:
         raise CheckpointError(f"the training state {path} does not fit this run ({error}); delete it to begin again") from None
     return facts
 

@@ -96,7 +96,7 @@ def run_arm(job: ArmJob) -> Played | Failure:
 
 
 def _examined(job: ExaminationJob) -> Examination:
-    policy = _loaded(job.setting.policy)
+    policy = loaded(job.setting.policy)
     with BagReader(job.bag, salvage=True) as reader:
         return examine(reader, policy.specification, job.setting.config, bag=name_of(job.bag))
 
@@ -107,7 +107,7 @@ def _played(job: ArmJob) -> Played:
         journal = Path(scratch, "journal.jsonl")
         end = play(
             reader,
-            _loaded(job.setting.policy),
+            loaded(job.setting.policy),
             job.arm,
             session=job.setting.session,
             config=job.setting.config,
@@ -128,7 +128,12 @@ def _played(job: ArmJob) -> Played:
 
 
 @lru_cache(maxsize=1)
-def _loaded(reference: PolicyReference) -> Policy:
+def loaded(reference: PolicyReference) -> Policy:
+    """The policy, kept for the next job.
+
+    Raises:
+        CheckpointError: the file holds another policy by now.
+    """
     policy = create_policy(reference.path, device=reference.device, factory=reference.factory)
     if policy.checksum != reference.checksum:
         raise CheckpointError(f"{reference.path} is no longer the policy {reference.checksum[:12]} that the evaluation began with")

@@ -24,6 +24,7 @@ from ttt_ros.control.session import Session, SessionConfig
 from ttt_ros.errors import ActionError, ConfigurationError, InstructionError, ObservationError
 from ttt_ros.evaluation.bags.comparison import ChunkComparison
 from ttt_ros.evaluation.bags.configuration import BagArm, BagEvaluationConfig, Control
+from ttt_ros.evaluation.bags.listener import Listener, Nobody
 from ttt_ros.evaluation.bags.permit import permit
 from ttt_ros.evaluation.bags.records import ChunkRow, End, ModeRow, WindowRow
 from ttt_ros.evaluation.bags.timeline import Role, Sensed, Tick, timeline
@@ -50,6 +51,7 @@ def play(
     on_row: OnRow,
     journal: Path | None = None,
     on_progress: Callable[[int], None] = lambda now: None,
+    listener: Listener | None = None,
 ) -> End:
     """Plays the whole bag to ``arm`` and gives every row as soon as it is known.
 
@@ -60,12 +62,13 @@ def play(
         session: of the policy node.
         journal: file that the adaptation is recorded in; must not exist.
         on_progress: called with the instant of the bag's clock at every tick, ns.
+        listener: hears all that the policy's side gets and says.
 
     Raises:
         RecordingError: the bag lacks a topic, or is damaged.
         AdaptationError, ConfigurationError, JournalError, SpecificationError: policy and parameters do not fit.
     """
-    player = _Player(policy, arm, session=session, config=config, on_row=on_row, journal=journal)
+    player = _Player(policy, arm, session=session, config=config, on_row=on_row, journal=journal, listener=listener or Nobody())
     started = time.perf_counter()
     try:
         for event in timeline(reader, config.streams, clock=config.clock, period=policy.specification.period):
@@ -81,7 +84,15 @@ def play(
 
 class _Player:
     def __init__(
-        self, policy: Policy, arm: BagArm, *, session: SessionConfig, config: BagEvaluationConfig, on_row: OnRow, journal: Path | None
+        self,
+        policy: Policy,
+        arm: BagArm,
+        *,
+        session: SessionConfig,
+        config: BagEvaluationConfig,
+        on_row: OnRow,
+        journal: Path | None,
+        listener: Listener,
     ) -> None:
         if session.open_loop and not config.streams.commands:
             raise ConfigurationError(
@@ -95,6 +106,8 @@ class _Player:
         self._streams = config.streams
         self._seed = config.seed
         self._on_row = on_row
+        self._listener = listener
+        self._now = 0
         self._objectives = arm.adaptation(session.adaptation).objectives
         self._names = [self._streams.joints.get(name, name) for name in specification.joint_names]
         self._cameras = {camera.name: camera for camera in specification.cameras}
@@ -144,6 +157,7 @@ class _Player:
     def tick(self, now: int) -> None:
         """One control tick of the node."""
         session = self._session
+        self._now = now
         session.loop.orders.receive(permit(adapts=self._arm.adapts), now)
         self._restore(now)
         command = session.loop.tick(now)
@@ -151,6 +165,7 @@ class _Player:
         self._ticks["held"] += command.mode >= Mode.HOLD
         self._announce(command, now)
         self._comparison.advance(now)
+        self._listener.ticked(now)
 
     def end(self, *, seconds: float) -> End:
         """Gives the rows that are still open, and the last one."""
@@ -176,7 +191,9 @@ class _Player:
         assert stamp is not None  # both image types have a header
         if camera is None:
             return
-        image = policy_image(image_rgb(event.content), camera)
+        recorded = image_rgb(event.content)
+        self._listener.heard_image(camera.name, recorded, stamp=stamp, now=event.now)
+        image = policy_image(recorded, camera)
         if self._arm.control is Control.NOISE:
             image = _noisy(image, np.random.default_rng([self._seed, stamp]))
         self._session.assembler.add_image(camera.name, stamp, image)
@@ -185,13 +202,18 @@ class _Player:
         positions = joint_positions(event.content, self._names)
         stamp = stamp_of(event.content)
         assert stamp is not None
+        self._listener.heard_joints(self._by_name(positions), stamp=stamp, now=event.now)
         self._session.assembler.add_joints(stamp, self._policy.specification.joint_names, positions)
         if not self._streams.commands:
             self._told(event.now, positions)
 
     def _told(self, now: int, positions: Positions) -> None:
         self._session.loop.told(positions)
+        self._listener.heard_command(self._by_name(positions), now=now)
         self._comparison.told(now, positions)
+
+    def _by_name(self, positions: Positions) -> dict[str, float]:
+        return dict(zip(self._policy.specification.joint_names, positions.tolist(), strict=True))
 
     def _take_instruction(self, text: str) -> None:
         try:
@@ -225,6 +247,7 @@ class _Player:
     def _on_chunk(self, chunk: Chunk) -> None:
         self._outputs.update(f"chunk {chunk.sequence} {chunk.stamp} {chunk.version} {chunk.checksum}".encode() + chunk.positions.tobytes())
         self._comparison.add(chunk)
+        self._listener.heard_chunk(chunk, now=self._now)
 
     def _learnt(self, outcome: Outcome) -> Outcome | None:
         """What the arm learns from a transition: the same, one with other commands, or nothing, and then it is only scored."""
@@ -263,6 +286,7 @@ class _Player:
         )
 
     def _on_report(self, report: WindowReport) -> None:
+        self._listener.heard_report(report, now=self._now)
         self._window(
             WindowRow(
                 stamp=report.stamps[-1],

@@ -100,6 +100,11 @@ class Adaptation:
         return self._learner.store.current.drift_total if self._learner else 0.0
 
     @property
+    def permitted(self) -> bool:
+        """Whether an update may be committed."""
+        return True
+
+    @property
     def bytes(self) -> int:
         """Size of what adapting keeps from goal to goal: weights, optimiser, window."""
         if self._learner is None:
@@ -121,7 +126,7 @@ class Adaptation:
         if window is None:
             return None
         self._held = _transition_bytes(window.transitions)
-        return self._learner.adapt(window, epoch=self._learner.store.epoch)
+        return self._learner.adapt(window, epoch=self._learner.store.epoch, permitted=self.permitted)
 
 
 @dataclass
@@ -137,16 +142,26 @@ class _Clock:
 class Runner:
     """A policy at work on one robot, goal by goal. Its costs are only right with one torch thread, as ``jobs.run`` sets it."""
 
-    def __init__(self, policy: Policy, arm: Arm, robot: Robot, *, seed: int, told: Callable[[Memory, int], Memory] | None = None) -> None:
+    def __init__(
+        self,
+        policy: Policy,
+        arm: Arm,
+        robot: Robot,
+        *,
+        seed: int,
+        told: Callable[[Memory, int], Memory] | None = None,
+        adaptation: Adaptation | None = None,
+    ) -> None:
         """Begins with the base weights and an empty memory.
 
         Args:
             told: for an oracle: puts what is hidden at a goal, given by its number, into the memory.
+            adaptation: of the fast weights; without one they adapt as the arm says and nobody watches.
         """
         self._policy = policy
         self._robot = robot
         self._told = told
-        self._adaptation = Adaptation(policy, arm, seed=seed)
+        self._adaptation = adaptation or Adaptation(policy, arm, seed=seed)
         self._memory = policy.begin()
 
     @torch.no_grad()

@@ -9,7 +9,7 @@ from pydantic import Field
 from ttt_ros.configuration import strict
 from ttt_ros.policies.sight import SightConfig
 
-PositiveInt = Annotated[int, Field(gt=0)]
+PositiveInt = Annotated[int, Field(gt=0, le=1 << 20)]
 
 
 class MemoryKind(str, Enum):
@@ -45,14 +45,14 @@ class MemoryConfig:
     """
 
     sight: SightConfig = field(default_factory=SightConfig)
-    hand: Annotated[int, Field(ge=0)] = 3
+    hand: Annotated[int, Field(ge=0, le=1 << 20)] = 3
     width: PositiveInt = 96
     hidden: PositiveInt = 128
     words: PositiveInt = 16
     memory: MemoryKind = MemoryKind.NONE
     window: PositiveInt = 8
-    layers: PositiveInt = 2
+    layers: Annotated[int, Field(gt=0, le=1000)] = 2
     heads: PositiveInt = 4
-    fast_width: Annotated[int, Field(ge=0)] = 64
+    fast_width: Annotated[int, Field(ge=0, le=1 << 20)] = 64
     code: PositiveInt = 12
-    privileged: Annotated[int, Field(ge=0)] = 0
+    privileged: Annotated[int, Field(ge=0, le=1 << 20)] = 0

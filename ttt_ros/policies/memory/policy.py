@@ -128,16 +128,33 @@ class MemoryPolicy(Familiarity, nn.Module):
         """
         device = self.position_mean.device
         words = self.vocabulary.encode(observation.instruction, length=self._specification.max_instruction_words)
-        images = stacked_images(observation, self._specification).to(device)
-        return {
-            "points": self.sight(images),
-            "proprioception": checked_positions(observation, self._specification)[None].to(device),
-            "words": torch.tensor([words], device=device),
-        }
+        return self.encode_batch(
+            images=stacked_images(observation, self._specification).to(device),
+            positions=checked_positions(observation, self._specification)[None].to(device),
+            words=torch.tensor([words], device=device),
+        )
+
+    def encode_batch(self, *, images: Tensor, positions: Tensor, words: Tensor) -> dict[str, Tensor]:
+        """Runs the trunk on a batch.
+
+        Args:
+            images: RGB, uint8, shape (batch, height, width, 3).
+            positions: joint positions, float32, radians, shape (batch, joints).
+            words: word indices, int64, shape (batch, max_instruction_words).
+
+        Returns:
+            ``points`` (batch, points, 3) as ``Sight`` finds them; ``look`` (batch, channels), of which ``act`` makes no use;
+            ``proprioception`` and ``words`` as they came.
+        """
+        reading = self.sight.read(images)
+        return {"points": reading.points, "look": reading.look, "proprioception": positions, "words": words}
 
     def summary(self, features: Features) -> Tensor:
-        """The points found in the image, each with its confidence, and the normalised joint positions, (batch, 3 * points + joints)."""
-        return torch.cat([features["points"].flatten(-2), self._normalised(features)], dim=-1)
+        """What kind of image it is, where the points are in it and the normalised joint positions, (batch, channels + 2 * points + joints).
+
+        The confidences are left out: nearly constant in training, they would drown the rest whenever a cube is hidden.
+        """
+        return torch.cat([features["look"], features["points"][..., :2].flatten(-2), self._normalised(features)], dim=-1)
 
     def act(self, features: Features, fast: FastWeights, memory: Memory = NO_MEMORY) -> Tensor:
         """Computes chunks of target positions, float32, radians, shape (batch, horizon, joints); differentiable."""

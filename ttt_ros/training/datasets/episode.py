@@ -1,7 +1,7 @@
 """One recorded demonstration, and what a source of them offers."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias
 
 import numpy as np
@@ -25,12 +25,14 @@ class Layout:
         action_names: of the commanded values; the same as ``state_names`` where the actions are joint positions.
         cameras: height and width of the images in pixels, by camera name.
         rate: rows per second.
+        environment_names: of what was written down about the surroundings, such as where an object lies; none in most recordings.
     """
 
     state_names: tuple[str, ...]
     action_names: tuple[str, ...]
     cameras: Mapping[str, tuple[int, int]]
     rate: float
+    environment_names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +46,7 @@ class Episode:
         actions: commanded at each row, float32, shape (rows, actions).
         instruction: the task in words.
         cameras: the images by camera name.
+        environment: float32, shape (rows, values), the surroundings; no value in most recordings.
 
     Raises:
         RecordingError: there is no row, the lengths differ, the stamps do not increase, a value is not finite, or there is no instruction.
@@ -55,12 +58,14 @@ class Episode:
     actions: NDArray[np.float32]
     instruction: str
     cameras: Mapping[str, Frames]
+    environment: NDArray[np.float32] = field(default_factory=lambda: np.zeros((0, 0), dtype=np.float32))
 
     def __post_init__(self) -> None:
         rows = len(self.stamps)
         if rows == 0:
             raise RecordingError(f"{self.name} is empty; delete it from the data set, or leave it out")
-        for what, values in (("states", self.states), ("actions", self.actions)):
+        told = (("environment states", self.environment),) if self.environment.size else ()
+        for what, values in (("states", self.states), ("actions", self.actions), *told):
             if values.ndim != 2 or len(values) != rows:
                 raise RecordingError(f"{self.name} has {rows} time stamps but {what} of shape {values.shape}; record it again")
             broken = np.argwhere(~np.isfinite(values))

@@ -1,5 +1,7 @@
 """Whether a data set and a policy belong to the same robot."""
 
+from collections.abc import Sequence
+
 from ttt_ros.control.images import policy_image
 from ttt_ros.errors import ObservationError, RecordingError
 from ttt_ros.policies.specification import CameraSpecification, PolicySpecification
@@ -27,6 +29,15 @@ def check_fits(layout: Layout, specification: PolicySpecification, *, source: st
             raise RecordingError(
                 f"{source} has no camera '{camera.name}', which the policy sees; it has {', '.join(layout.cameras) or 'none'}"
             )
+
+
+def check_landmarks(layout: Layout, landmarks: Sequence[str], *, source: str) -> None:
+    """Raises RecordingError unless the data set says where all ``landmarks`` are."""
+    if missing := [name for name in landmarks if name not in layout.environment_names]:
+        raise RecordingError(
+            f"{source} says nothing of {', '.join(missing)}; its observation.environment_state has "
+            f"{', '.join(layout.environment_names) or 'nothing'}; leave the landmarks out, or record them"
+        )
 
 
 def resized(pixels: Pixels, camera: CameraSpecification, *, name: str) -> Pixels:

@@ -1,6 +1,6 @@
 """The frames of an episode as a policy sees them: images shrunk, joints in its order, whole chunks of what was commanded."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
@@ -26,6 +26,7 @@ class EpisodeFrames:
         images: uint8, shape (frames, cameras, height, width, 3), in the policy's order of cameras.
         positions: measured, float32, shape (frames, joints), in the policy's order of joints.
         commands: commanded from each frame on, float32, shape (frames, horizon, joints).
+        landmarks: what is known of the surroundings, float32, shape (frames, landmarks).
     """
 
     name: str
@@ -34,14 +35,20 @@ class EpisodeFrames:
     images: Tensor
     positions: Tensor
     commands: Tensor
+    landmarks: Tensor
 
     def __len__(self) -> int:
         """Number of frames."""
         return len(self.stamps)
 
 
-def episode_frames(episode: Episode, *, layout: Layout, specification: PolicySpecification, interval: int) -> EpisodeFrames:
+def episode_frames(
+    episode: Episode, *, layout: Layout, specification: PolicySpecification, interval: int, landmarks: Sequence[str] = ()
+) -> EpisodeFrames:
     """Takes every ``interval``-th row of an episode that fits the policy (``check_fits``).
+
+    Args:
+        landmarks: names of what is taken along of the surroundings.
 
     Raises:
         RecordingError: it is shorter than a chunk, or an image is missing, damaged or of another shape.
@@ -60,8 +67,15 @@ def episode_frames(episode: Episode, *, layout: Layout, specification: PolicySpe
         stamps=tuple(int(stamp) for stamp in episode.stamps[rows]),
         images=torch.from_numpy(np.stack(cameras, axis=1)),
         positions=torch.from_numpy(episode.states[rows][:, states]),
+        landmarks=_landmarks(episode, layout, landmarks, rows),
         commands=torch.from_numpy(np.stack([episode.actions[row : row + specification.horizon, actions] for row in rows])),
     )
+
+
+def _landmarks(episode: Episode, layout: Layout, names: Sequence[str], rows: NDArray[np.int64]) -> Tensor:
+    if not names:
+        return torch.zeros(len(rows), 0)
+    return torch.from_numpy(episode.environment[rows][:, [layout.environment_names.index(name) for name in names]])
 
 
 def _images(frames: Frames, rows: NDArray[np.int64], camera: CameraSpecification, name: str) -> Pixels:

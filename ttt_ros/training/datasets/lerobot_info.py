@@ -14,6 +14,7 @@ Version: TypeAlias = Literal["v2.1", "v3.0"]
 IMAGE_PREFIX = "observation.images."
 STATE = "observation.state"
 ACTION = "action"
+ENVIRONMENT = "observation.environment_state"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,6 +92,7 @@ def _info(root: Path, version: Version, info: Mapping[str, Any]) -> Info:
         action_names=_names(root, features, ACTION),
         cameras={camera: _size(features[key]) for camera, key in cameras.items()},
         rate=float(info["fps"]),
+        environment_names=_names(root, features, ENVIRONMENT) if ENVIRONMENT in features else (),
     )
     if layout.rate <= 0:
         raise ValueError(f"fps = {layout.rate}")

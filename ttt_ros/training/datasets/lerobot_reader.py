@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from ttt_ros.errors import RecordingError
 from ttt_ros.training.datasets.episode import Episode, Frames, Layout, Pixels, check_index
-from ttt_ros.training.datasets.lerobot_info import ACTION, IMAGE_PREFIX, STATE, Info, read_info
+from ttt_ros.training.datasets.lerobot_info import ACTION, ENVIRONMENT, IMAGE_PREFIX, STATE, Info, read_info
 from ttt_ros.training.datasets.video import VideoFrames
 
 _Row: TypeAlias = Mapping[str, Any]
@@ -73,7 +73,13 @@ class LeRobotSource:
             actions=_column(table, ACTION, name=name).astype(np.float32),
             instruction=self._instruction(_column(table, "task_index", name=name).reshape(-1), name),
             cameras={camera: self._frames(camera, table, entry, index, times) for camera in self.layout.cameras},
+            **self._environment(table, name),
         )
+
+    def _environment(self, table: pa.Table, name: str) -> Mapping[str, NDArray[np.float32]]:
+        if not self.layout.environment_names:
+            return {}
+        return {"environment": _column(table, ENVIRONMENT, name=name).astype(np.float32)}
 
     def _rows(self, entry: _Row, index: int) -> pa.Table:
         info = self._info

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 
 from ttt_ros.errors import RecordingError
 from ttt_ros.training.datasets.episode import Episode, Frames, Layout, Pixels
-from ttt_ros.training.datasets.lerobot_info import IMAGE_PREFIX, PATHS, Version
+from ttt_ros.training.datasets.lerobot_info import ACTION, ENVIRONMENT, IMAGE_PREFIX, PATHS, STATE, Version
 from ttt_ros.training.datasets.video_writer import VideoWriter
 
 Images: TypeAlias = Literal["png", "video"]
@@ -161,8 +161,7 @@ class _Writer:
     def _numbers(self, episode: Episode, task: int) -> _Numbers:
         rows = len(episode)
         return {
-            "observation.state": _vectors(episode.states),
-            "action": _vectors(episode.actions),
+            **{key: _vectors(values) for key, values in _columns(episode).items()},
             "timestamp": pa.array(np.arange(rows) / self.layout.rate, type=pa.float32()),
             "frame_index": pa.array(np.arange(rows), type=pa.int64()),
             "episode_index": pa.array(np.full(rows, self.count), type=pa.int64()),
@@ -226,7 +225,9 @@ class _Writer:
 
 
 def _features(layout: Layout, *, images: str) -> _Numbers:
-    vectors = {"observation.state": layout.state_names, "action": layout.action_names}
+    vectors = {STATE: layout.state_names, ACTION: layout.action_names}
+    if layout.environment_names:
+        vectors[ENVIRONMENT] = layout.environment_names
     features: _Numbers = {key: {"dtype": "float32", "shape": [len(names)], "names": list(names)} for key, names in vectors.items()}
     for camera, (height, width) in layout.cameras.items():
         features[IMAGE_PREFIX + camera] = {"dtype": images, "shape": [height, width, 3], "names": ["height", "width", "channels"]}
@@ -241,6 +242,11 @@ def _check(episode: Episode, layout: Layout) -> None:
         raise RecordingError(
             f"{episode.name} has {episode.states.shape[1]} states and {episode.actions.shape[1]} actions, but the layout names "
             f"{len(layout.state_names)} and {len(layout.action_names)}; correct the layout"
+        )
+    if episode.environment.shape[1] != len(layout.environment_names):
+        raise RecordingError(
+            f"{episode.name} has {episode.environment.shape[1]} environment states, but the layout names {len(layout.environment_names)}; "
+            "correct the layout"
         )
     if set(episode.cameras) != set(layout.cameras):
         raise RecordingError(f"{episode.name} has the cameras {sorted(episode.cameras)}, the layout {sorted(layout.cameras)}; correct it")
@@ -259,6 +265,11 @@ def _checked_images(frames: Frames, episode: Episode, *, camera: str, size: tupl
         raise RecordingError(f"{episode.name} has {len(episode)} rows but {count} images of camera '{camera}'; record one for each row")
 
 
+def _columns(episode: Episode) -> Mapping[str, np.ndarray[Any, np.dtype[np.float32]]]:
+    columns = {STATE: episode.states, ACTION: episode.actions}
+    return columns | {ENVIRONMENT: episode.environment} if episode.environment.size else columns
+
+
 def _vectors(values: np.ndarray[Any, np.dtype[np.float32]]) -> pa.Array:
     return pa.FixedSizeListArray.from_arrays(pa.array(values.astype(np.float32).ravel()), values.shape[1])
 
@@ -269,7 +280,7 @@ def _png(pixels: Pixels) -> bytes:
 
 def _stats(episode: Episode) -> _Numbers:
     stats: _Numbers = {}
-    for key, values in (("observation.state", episode.states), ("action", episode.actions)):
+    for key, values in _columns(episode).items():
         for name in ("min", "max", "mean", "std"):
             stats[f"stats/{key}/{name}"] = getattr(np, name)(values, axis=0).tolist()
         stats[f"stats/{key}/count"] = [len(episode)]

@@ -30,8 +30,8 @@ class InnerState(NamedTuple):
 class InnerLoop:
     """Takes one step per window, as ``Learner`` does: score, trim, gradient, clip, precondition, step, pull back, project.
 
-    It calls the same functions of ``ttt_ros.adaptation.steps`` in the same order. What refuses a window at run time (gate, limits
-    on gradient norm and probes, permit) is left out: it has no gradient and in training no reason to act.
+    It calls the same functions of ``ttt_ros.adaptation.steps`` in the same order. What refuses a sample or a window at run time (gates,
+    limits on gradient norm and probes, permit) is left out: it has no gradient and in training no reason to act.
     """
 
     def __init__(self, policy: Policy, base: FastWeights, config: AdaptationConfig, *, order: Order, ramp: float = 1.0) -> None:
@@ -81,7 +81,7 @@ class InnerLoop:
             precision = steps.informed(steps.pulled_back(precision, prior, share=config.pull_back), inputs, kept)
             gradients = steps.preconditioned(gradients, precision, kept)
         weights = steps.stepped(weights, gradients, learning_rate=self._learning_rate, rates=self._rates)
-        weights = steps.pulled_back(weights, self._base, share=config.pull_back)
+        weights = steps.reminded(weights, self._base, precision if inputs else {}, share=config.pull_back, ridge=config.ridge)
         drifts = {module: steps.distance(weights, self._base, names) / self._norms[module] for module, names in self._modules.items()}
         return steps.projected(weights, self._base, drifts, self._modules, limit=config.drift_limit), precision
 

@@ -20,6 +20,7 @@ from ttt_ros.policies.memory.policy import MemoryPolicy
 from ttt_ros.simulation.robots import HIDDEN_SIZE
 from ttt_ros.training.meta.configuration import MetaConfig, Order, RecordingConfig
 from ttt_ros.training.meta.desk_arm import SPECIFICATION, VOCABULARY
+from ttt_ros.training.meta.familiarity import statistics_of
 from ttt_ros.training.meta.recording import Actor, record_deployments
 from ttt_ros.training.meta.sequences import Sequences, joined, load_sequences
 from ttt_ros.training.meta.train import meta_train
@@ -149,6 +150,7 @@ def _trained(config: PipelineConfig, sight: Path, rounds: Sequence[Sequence[Path
     fit_statistics(policy, everything)
     if start is not None:
         policy.load_state_dict(load_policy(start).state_dict())
+    policy.statistics = statistics_of(policy, [shard for shards in rounds for shard in shards])
     count = everything.deployments
     if config.held_out >= count:
         raise RecordingError(f"{count} deployments are recorded and {config.held_out} shall be held out; record more or hold out fewer")

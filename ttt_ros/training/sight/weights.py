@@ -4,10 +4,11 @@ import dataclasses
 import json
 from pathlib import Path
 
+import torch
 from safetensors import SafetensorError, safe_open
 
 from ttt_ros.configuration import validated
-from ttt_ros.errors import CheckpointError
+from ttt_ros.errors import CheckpointError, ConfigurationError
 from ttt_ros.policies.sight import Sight, SightConfig
 from ttt_ros.policies.tensor_file import write_tensors
 
@@ -29,8 +30,12 @@ def load_sight(path: Path) -> Sight:
         with safe_open(path, framework="pt") as file:
             sizes = json.loads(file.metadata()[_HEADER_KEY])
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        sight = Sight(validated(SightConfig, sizes, source=str(path)))
+        config = validated(SightConfig, sizes, source=str(path))
+        # Without memory at first: the sizes are anybody's, those of the tensors are bounded by the file.
+        with torch.device("meta"):
+            Sight(config).load_state_dict(tensors, assign=True)
+        sight = Sight(config)
         sight.load_state_dict(tensors)
-    except (SafetensorError, OSError, RuntimeError, KeyError, TypeError, ValueError) as error:
+    except (SafetensorError, OSError, RuntimeError, KeyError, TypeError, ValueError, ConfigurationError) as error:
         raise CheckpointError(f"{path} is not a trained Sight ({error}); train one anew") from None
     return sight
