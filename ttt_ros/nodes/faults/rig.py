@@ -24,7 +24,6 @@ from std_srvs.srv import Trigger
 
 from ttt_ros.control.parameter_file import load_parameter_file
 from ttt_ros.nodes.bring_up import BRING_UP_TIMEOUT, BringUpError, bring_up
-from ttt_ros.nodes.director import goal_sequence
 from ttt_ros.nodes.faults import faulty_policy
 from ttt_ros.nodes.faults.observer import Observer
 from ttt_ros.nodes.faults.relay import Relay, remappings
@@ -33,6 +32,7 @@ from ttt_ros.nodes.quality_of_service import LATCHED, SENSOR
 from ttt_ros.policies.checkpoint import read_header
 from ttt_ros.policies.shipped import REACTIVE_POLICY
 from ttt_ros.safeguard.ladder import Mode
+from ttt_ros.simulation.goals import goal_sequence
 from ttt_ros.simulation.tasks import CONTACT_SKILLS, TASKS, phrasings
 
 CAMERAS = ("scene", "wrist")
