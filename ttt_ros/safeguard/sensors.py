@@ -68,6 +68,7 @@ class _Picture:
         self.digest: int | None = None
         self.joints: dict[str, float] = {}
         self.saturation: float | None = None
+        self.stuck: float | None = None
 
 
 class SensorMonitor:
@@ -120,6 +121,7 @@ class SensorMonitor:
         picture.saturation = saturation
         if digest != picture.digest:
             picture.digest, picture.joints = digest, self._joints
+        picture.stuck = self._moved_since(picture)
 
     def heard_joints(self, positions: Mapping[str, float], *, stamp: int, now: int) -> None:
         """Takes a joint state: rad by joint name."""
@@ -155,7 +157,7 @@ class SensorMonitor:
             *self._rate_readings(now),
             *worst(STAMP_DISORDER, _known({name: stream.disorder for name, stream in self._streams.items()})),
             *worst(CAMERA_SATURATION, _known({name: picture.saturation for name, picture in self._pictures.items()})),
-            *worst(CAMERA_STUCK, {name: self._moved_since(picture) for name, picture in self._pictures.items() if picture.joints}),
+            *worst(CAMERA_STUCK, _known({name: picture.stuck for name, picture in self._pictures.items()})),
             *worst(JOINT_SPEED, speeds),
             *worst(FOLLOWING_ERROR, self._following_errors(now)),
             *worst(SENSOR_PUBLISHERS, {name: float(count) for name, count in self._publishers.items()}),

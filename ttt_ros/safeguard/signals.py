@@ -154,8 +154,8 @@ CAMERA_STUCK = Signal(
     unit="rad",
     cadence="tick",
     origin="robot",
-    definition="how far any joint has moved since the content of a camera's frames last changed, the worst of all cameras: a frozen "
-    "picture of a moving arm",
+    definition="how far any joint had moved, when a camera's newest frame came, since the content of its frames last changed, the worst of "
+    "all cameras: a frozen picture of a moving arm",
 )
 CAMERA_SATURATION = Signal(
     name="camera_saturation",

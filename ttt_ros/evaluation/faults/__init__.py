@@ -1,0 +1,1 @@
+"""What trials of faults gave: records, verdict, table and page."""

@@ -1,0 +1,353 @@
+"""The system under test: simulation, safeguard and policy in processes of their own, with a relay and an observer between them."""
+
+import os
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from ament_index_python.packages import get_package_share_directory
+from lifecycle_msgs.msg import Transition
+from lifecycle_msgs.srv import ChangeState, GetState
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.parameter import Parameter
+from sensor_msgs.msg import JointState
+from std_msgs.msg import String
+from std_srvs.srv import Trigger
+
+from ttt_ros.control.parameter_file import load_parameter_file
+from ttt_ros.nodes.bring_up import BRING_UP_TIMEOUT, BringUpError, bring_up
+from ttt_ros.nodes.faults import faulty_policy
+from ttt_ros.nodes.faults.observer import Observer
+from ttt_ros.nodes.faults.relay import Relay, remappings
+from ttt_ros.nodes.processes import NodeProcess
+from ttt_ros.nodes.quality_of_service import LATCHED, SENSOR
+from ttt_ros.policies.checkpoint import read_header
+from ttt_ros.policies.shipped import REACTIVE_POLICY
+from ttt_ros.safeguard.ladder import Mode
+from ttt_ros.simulation.goals import goal_sequence
+from ttt_ros.simulation.tasks import CONTACT_SKILLS, TASKS, phrasings
+
+CAMERAS = ("scene", "wrist")
+
+RECOVERY_TIMEOUT = 30.0
+"""Seconds that the system may take to adapt again once a fault is gone."""
+
+_SETTLED = 0.5  # s in mode adapting that count as going on
+_INSTRUCTION_EVERY = 2.0  # s, so that the arm keeps moving
+_RESET_EVERY = 0.5  # s
+_SPIN = 0.005  # s
+_CALL_TIMEOUT = 10.0  # s
+_MID_INFERENCE = 0.3  # s after a chunk was announced: the next is then asked for, with a slow inference
+
+
+class Rig:
+    """Everything that a trial breaks and watches.
+
+    Attributes:
+        relay: between simulation and nodes.
+        observer: of all that the nodes say.
+        processes: by name: simulation, safeguard, policy, and those that a fault has started.
+        answer: of the last transition that a fault has asked for, None if there was none in time.
+        asked: ``time.monotonic`` at which it was asked for.
+        answered: ``time.monotonic`` at which it was answered.
+        instructed: ``time.monotonic`` of the last instruction.
+        rolled_back_to: version that the last rollback answered with.
+    """
+
+    answer: Any = None
+    asked = 0.0
+    answered = 0.0
+    instructed = 0.0
+    rolled_back_to = 0
+
+    def __init__(self, out: Path, *, policy_parameters: Mapping[str, object], rules_without: Sequence[str], patches: Sequence[str]) -> None:
+        """Starts everything and waits until it adapts; a context must be initialised.
+
+        Args:
+            out: folder for logs and working files.
+            policy_parameters: of the policy node, over those of the shipped file.
+            rules_without: signals whose rules are left out.
+            patches: protections of ``unprotected`` that are switched off.
+
+        Raises:
+            BringUpError: it did not come up, or did not begin to adapt.
+        """
+        share = Path(get_package_share_directory("ttt_ros"), "config")
+        self._out = out
+        self._given = dict(policy_parameters)
+        out.mkdir(parents=True, exist_ok=True)
+        self.checkpoint = out / "policy.safetensors"
+        shutil.copyfile(REACTIVE_POLICY, self.checkpoint)
+        self.snapshot = out / "snapshot.safetensors"
+        faulty_policy.without_file(self.checkpoint).write_text("\n".join(patches))
+        self.command_policy(faulty_policy.NONE)
+        self._parameter_file = share / "policy_node_reactive.yaml"
+        self.parameters = load_parameter_file(self._parameter_file)
+        specification = read_header(self.checkpoint).specification
+        self.period = specification.period
+
+        self.node = Node("rig", parameter_overrides=[Parameter("use_sim_time", value=True)])
+        self._executor = SingleThreadedExecutor()
+        self._executor.add_node(self.node)
+        self.relay = Relay(self.node, CAMERAS)
+        adaptation = self.parameters.session.adaptation
+        self.observer = Observer(
+            self.node,
+            self.parameters.session.limits.select(specification.joint_names),
+            period=self.period,
+            gradient_limit=adaptation.gradient_limit,
+            drift_limit=adaptation.drift_limit,
+        )
+        self._instructions = self.node.create_publisher(String, "instruction", LATCHED)
+        self._goals = goal_sequence([phrasing for task in TASKS if task.skill in CONTACT_SKILLS for phrasing in phrasings(task)], seed=0)
+        self._next_instruction = 0.0
+        self._hogs: list[subprocess.Popen[bytes]] = []
+
+        self.processes: dict[str, NodeProcess] = {
+            "simulation": NodeProcess(
+                executable="simulation_node",
+                log=out / "simulation.log",
+                parameter_file=share / "simulation_node_reactive.yaml",
+                remappings=remappings(CAMERAS),
+                use_sim_time=False,
+            ),
+            "safeguard": NodeProcess(
+                executable="safeguard_node",
+                log=out / "safeguard.log",
+                parameter_file=share / "safeguard_node_reactive.yaml",
+                parameters={"rules": _rules(share / "safeguard_reactive.yaml", out / "rules.yaml", rules_without)},
+            ),
+            "policy": self._policy_process("policy"),
+        }
+        try:
+            for name in self.processes:
+                self.start(name)
+            self.go_on()
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Ends everything."""
+        self.release_processor()
+        for process in self.processes.values():
+            if process.exit_code is None:
+                self.resume(process)
+                process.stop()
+        self._executor.shutdown()
+        self.node.destroy_node()
+
+    def spin(self, duration: float = 0.0) -> None:
+        """Takes what comes for ``duration`` seconds of wall time, and keeps the arm busy."""
+        end = time.monotonic() + duration
+        while True:
+            if time.monotonic() > self._next_instruction:
+                self.instruct()
+            self._executor.spin_once(timeout_sec=_SPIN)
+            if time.monotonic() >= end:
+                return
+
+    def wait(self, condition: Callable[[], object], timeout: float) -> bool:
+        """Spins until ``condition`` holds, at most ``timeout`` seconds of wall time; says whether it does."""
+        end = time.monotonic() + timeout
+        while not condition():
+            if time.monotonic() > end:
+                return False
+            self.spin()
+        return True
+
+    def instruct(self) -> None:
+        """Gives the next instruction."""
+        self.instructed = time.monotonic()
+        self._next_instruction = self.instructed + _INSTRUCTION_EVERY
+        self._instructions.publish(String(data=next(self._goals)))
+
+    def instruct_in_mid_inference(self) -> None:
+        """Gives an instruction a moment after an observation that must be under way: that of the tick after a chunk was half played."""
+        chunks = len(self.observer.chunks)
+        self.wait(lambda: len(self.observer.chunks) > chunks, RECOVERY_TIMEOUT)
+        self.spin(_MID_INFERENCE)
+        self.instruct()
+
+    def roll_back(self) -> None:
+        """Calls the rollback service of the policy node."""
+        answer = self.call(Trigger, "policy/adaptation/rollback", Trigger.Request())
+        self.answered = time.monotonic()
+        self.rolled_back_to = int(answer.message.removeprefix("version "))
+
+    def share_of_ticks(self, since: float, seconds: float) -> float | None:
+        """Share of the commands due in the ``seconds`` after ``since`` that came; None before they are over."""
+        if time.monotonic() < since + seconds:
+            return None
+        return sum(since <= heard.at < since + seconds for heard in self.observer.commands) * self.period / seconds
+
+    def go_on(self) -> float:
+        """Waits until adapting goes on, and calls the safeguard's reset where it is latched; returns the seconds that it took.
+
+        Raises:
+            BringUpError: it did not within RECOVERY_TIMEOUT.
+        """
+        began = time.monotonic()
+        since: float | None = None
+        next_reset = began
+        while since is None or time.monotonic() - since < _SETTLED:
+            if time.monotonic() - began > RECOVERY_TIMEOUT:
+                raise BringUpError(f"the run did not go on within {RECOVERY_TIMEOUT:g} s; {self.reasons()}")
+            if (self.observer.ordered or Mode.ADAPTING) >= Mode.HOLD and time.monotonic() > next_reset:
+                next_reset = time.monotonic() + _RESET_EVERY
+                self.call(Trigger, "safeguard/reset", Trigger.Request())
+            self.spin()
+            adapting = self.observer.mode == self.observer.ordered == Mode.ADAPTING
+            since = (since or time.monotonic()) if adapting else None
+        return time.monotonic() - began
+
+    def reasons(self) -> str:
+        """The last words of both nodes."""
+        state = self.observer.states[-1].message if self.observer.states else None
+        ordered = f"ordered {Mode(state.mode).label}: {'; '.join(state.reasons)}" if state else "no word of the safeguard"
+        return f"{ordered}; the policy node is in {self.observer.mode}"
+
+    def call(self, kind: Any, name: str, request: Any, *, timeout: float = _CALL_TIMEOUT) -> Any:
+        """Calls a service; returns its answer, or None if there was none in time."""
+        client = self.node.create_client(kind, name)
+        try:
+            if not self.wait(client.service_is_ready, timeout):
+                return None
+            answer = client.call_async(request)
+            return answer.result() if self.wait(answer.done, timeout) else None
+        finally:
+            self.node.destroy_client(client)
+
+    def transition(self, name: str, transition: int) -> bool:
+        """Asks a lifecycle node for a transition; says whether it succeeded."""
+        answer = self.call(ChangeState, f"{name}/change_state", ChangeState.Request(transition=Transition(id=transition)))
+        return bool(answer is not None and answer.success)
+
+    def start(self, name: str) -> None:
+        """Starts a process; lifecycle nodes are brought up."""
+        self.processes[name].start()
+        if name == "simulation":
+            if not self.wait(lambda: len(self.relay.newest) == len(CAMERAS) + 2, BRING_UP_TIMEOUT):
+                raise BringUpError(f"the simulation does not publish; see {self.processes[name].log}")
+        else:
+            self.bring_up(name)
+
+    def bring_up(self, name: str) -> None:
+        """Configures and activates a lifecycle node."""
+        bring_up(self.node, self._executor, name, timeout=BRING_UP_TIMEOUT)
+
+    def ask_to_configure(self, name: str) -> None:
+        """Asks a node that may still be starting to configure, and keeps its answer."""
+        self.wait_until_it_answers(name)
+        self.asked = time.monotonic()
+        request = ChangeState.Request(transition=Transition(id=Transition.TRANSITION_CONFIGURE))
+        self.answer = self.call(ChangeState, f"{name}/change_state", request)
+        self.answered = time.monotonic()
+
+    def wait_until_it_answers(self, name: str) -> None:
+        """Waits until a lifecycle node tells its state."""
+        if self.call(GetState, f"{name}/get_state", GetState.Request(), timeout=BRING_UP_TIMEOUT) is None:
+            raise BringUpError(f"node {name} does not answer")
+
+    def stop(self, name: str) -> None:
+        """Ends a process as Ctrl-C does, while everything else goes on."""
+        os.kill(self.processes[name].pid, signal.SIGINT)
+        self.wait(lambda: self.processes[name].exit_code is not None, _CALL_TIMEOUT)
+
+    def kill(self, name: str) -> None:
+        """Ends a process without a word."""
+        os.kill(self.processes[name].pid, signal.SIGKILL)
+        self.processes[name].stop()
+
+    def pause(self, name: str) -> None:
+        """Stops a process in its tracks."""
+        os.kill(self.processes[name].pid, signal.SIGSTOP)
+
+    @staticmethod
+    def resume(process: NodeProcess) -> None:
+        """Lets a paused process go on."""
+        os.kill(process.pid, signal.SIGCONT)
+
+    def command_policy(self, fault: str) -> None:
+        """Tells the faulty policy what to do wrong."""
+        path = faulty_policy.fault_file(self.checkpoint)
+        aside = path.with_suffix(".aside")
+        aside.write_text(fault)
+        aside.replace(path)
+
+    def configured_anew(self) -> None:
+        """Takes the policy node down to unconfigured and up again, as an operator would."""
+        for transition in (Transition.TRANSITION_DEACTIVATE, Transition.TRANSITION_CLEANUP):
+            self.transition("policy", transition)
+        self.bring_up("policy")
+
+    def another_policy(self, name: str, *, namespace: str = "", parameters: Mapping[str, object] | None = None) -> NodeProcess:
+        """A second policy node in a process of its own, started once and left unconfigured."""
+        if name not in self.processes:
+            remapped = {"__node": name} | ({"__ns": f"/{namespace}"} if namespace else {})
+            self.processes[name] = self._policy_process(name, remapped, parameters)
+            self.processes[name].start()
+        return self.processes[name]
+
+    def intrude(self) -> None:
+        """A second publisher appears on the topic of the joint states."""
+        self._intruder = self.node.create_publisher(JointState, "joint_states", SENSOR)
+
+    def withdraw(self) -> None:
+        """It goes."""
+        self.node.destroy_publisher(self._intruder)
+
+    def hog_processor(self) -> None:
+        """Starts a busy process for each processor."""
+        program = [sys.executable, "-c", "while True: pass"]
+        self._hogs = [subprocess.Popen(program) for _ in range(os.cpu_count() or 1)]
+
+    def release_processor(self) -> None:
+        """Ends them."""
+        for hog in self._hogs:
+            hog.kill()
+            hog.wait()
+        self._hogs = []
+
+    def fill_disk(self, name: str) -> None:
+        """No file of the process may grow any further, which is a full disk to it."""
+        _, hard = resource.prlimit(self.processes[name].pid, resource.RLIMIT_FSIZE)
+        resource.prlimit(self.processes[name].pid, resource.RLIMIT_FSIZE, (1, hard))
+
+    def empty_disk(self, name: str) -> None:
+        """Files may grow again."""
+        _, hard = resource.prlimit(self.processes[name].pid, resource.RLIMIT_FSIZE)
+        resource.prlimit(self.processes[name].pid, resource.RLIMIT_FSIZE, (hard, hard))
+
+    def _policy_process(
+        self, name: str, remappings: Mapping[str, str] | None = None, parameters: Mapping[str, object] | None = None
+    ) -> NodeProcess:
+        own = {
+            "policy.path": self.checkpoint,
+            "adaptation.save_path": self.snapshot,
+            "policy.factory": "ttt_ros.nodes.faults.faulty_policy:load",
+            "adaptation.journal_directory": self._out,
+        }
+        return NodeProcess(
+            executable="policy_node",
+            log=self._out / f"{name}.log",
+            parameter_file=self._parameter_file,
+            parameters={**own, **self._given, **(parameters or {})},
+            remappings=remappings or {},
+        )
+
+
+def _rules(shipped: Path, path: Path, without: Sequence[str]) -> Path:
+    """The shipped rules but for those on the named signals, in a file of their own."""
+    rules = yaml.safe_load(shipped.read_text(encoding="utf-8"))
+    rules["rules"] = [rule for rule in rules["rules"] if rule["signal"] not in without]
+    path.write_text(yaml.safe_dump(rules), encoding="utf-8")
+    return path

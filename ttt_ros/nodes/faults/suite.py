@@ -1,0 +1,196 @@
+"""Trials of faults, one after the other on one running system, which is started anew where its protections change."""
+
+import os
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from types import MappingProxyType
+
+import rclpy
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from ttt_ros.errors import RecordingError
+from ttt_ros.evaluation.faults.records import FaultRecord, Trial, read_record, write_record
+from ttt_ros.nodes.bring_up import BringUpError
+from ttt_ros.nodes.faults.catalogue import FAULTS, Fault, Injection, Protection, fault_named
+from ttt_ros.nodes.faults.observer import first
+from ttt_ros.nodes.faults.rig import Rig
+from ttt_ros.safeguard.ladder import Mode
+
+_MARGIN = 3.0
+"""Seconds beyond the deadline for which a reaction is waited for, so that a late one is told from none."""
+
+_IN_FLIGHT = 0.05
+"""Seconds that a command may take to be seen here."""
+
+_WATCHED = 0.3
+"""Seconds after the reaction in which it is seen what the robot is told."""
+
+_APART = {"ROS_DOMAIN_ID": "83", "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST", "ROS_LOCALHOST_ONLY": "1"}
+"""Where a robot on the same network is neither seen nor disturbed; the last one is Humble's word for it."""
+
+_NO_PROTECTION_REMOVED = Protection()
+
+
+def run_faults(names: Sequence[str], *, trials: int, without: str, out: Path, console: Console) -> list[FaultRecord]:
+    """Runs each fault ``trials`` times and returns all records; what ``out`` holds already is not run again.
+
+    Args:
+        names: of the faults; empty: all.
+        without: name of a fault whose protection is switched off; only that one is run then.
+
+    Raises:
+        BringUpError: the system did not come up.
+        ConfigurationError: there is no such fault.
+    """
+    chosen = [fault_named(without)] if without else [fault_named(name) for name in names] or list(FAULTS)
+    folder = out / ("without" if without else "records")
+    removed = chosen[0].protection if without else _NO_PROTECTION_REMOVED
+    done = _done(folder, chosen, trials)
+    due = [fault for fault in chosen if fault.name not in done]
+    if due:
+        for name, value in _APART.items():
+            os.environ.setdefault(name, value)
+        with ExitStack() as stack:
+            rclpy.init()
+            stack.callback(rclpy.try_shutdown)
+            _Suite(out / "rig", removed, folder, console).run(due, trials)
+    return [read_record(folder / f"{fault.name}.json") for fault in chosen]
+
+
+def prove_protections(names: Sequence[str], *, out: Path, console: Console) -> list[FaultRecord]:
+    """Runs each of the named faults, or all, once with its protection switched off; each must fail.
+
+    Raises:
+        ConfigurationError: there is no such fault.
+    """
+    chosen = [fault_named(name) for name in names] or list(FAULTS)
+    return [record for fault in chosen for record in run_faults((), trials=1, without=fault.name, out=out, console=console)]
+
+
+def _done(folder: Path, chosen: Sequence[Fault], trials: int) -> set[str]:
+    done = set()
+    for fault in chosen:
+        try:
+            if len(read_record(folder / f"{fault.name}.json").trials) >= trials:
+                done.add(fault.name)
+        except RecordingError:
+            continue
+    return done
+
+
+class _Suite:
+    def __init__(self, working: Path, removed: Protection, folder: Path, console: Console) -> None:
+        self._working = working
+        self._removed = removed
+        self._folder = folder
+        self._console = console
+        self._rig: Rig | None = None
+
+    def run(self, faults: Sequence[Fault], trials: int) -> None:
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.completed:.0f}/{task.total:.0f}"),
+            TimeRemainingColumn(),
+        )
+        try:
+            with Progress(*columns, console=self._console) as progress:
+                task = progress.add_task("faults", total=len(faults) * trials)
+                for fault in faults:
+                    done = []
+                    for _ in range(trials):
+                        progress.update(task, description=fault.name)
+                        done.append(self._trial(fault))
+                        progress.advance(task)
+                    write_record(self._folder, self._record(fault, done))
+        finally:
+            if self._rig is not None:
+                self._rig.close()
+
+    def _record(self, fault: Fault, trials: Sequence[Trial]) -> FaultRecord:
+        return FaultRecord(
+            name=fault.name,
+            injected=fault.injected,
+            demand=fault.demand,
+            deadline=fault.deadline,
+            without_protection=self._removed != _NO_PROTECTION_REMOVED,
+            load=os.getloadavg()[0],
+            trials=tuple(trials),
+        )
+
+    def _running(self) -> Rig:
+        if self._rig is None:
+            removed = self._removed
+            self._rig = Rig(self._working, policy_parameters=removed.parameters, rules_without=removed.rules, patches=removed.patches)
+        return self._rig
+
+    def _trial(self, fault: Fault) -> Trial:
+        rig = self._running()
+        rig.observer.begin()
+        rig.answer = None
+        rig.wait(lambda: rig.observer.states, _MARGIN)
+        injection = Injection(at=time.monotonic(), last=MappingProxyType(dict(rig.relay.newest)))
+        fault.inject(rig)
+        rig.wait(lambda: fault.reaction(rig, injection) is not None, fault.deadline + fault.lasts + _MARGIN)
+        reaction, reacted = fault.reaction(rig, injection), time.monotonic()
+        rig.spin(max(_WATCHED, injection.at + fault.lasts - time.monotonic()))
+        seen = _seen(rig, injection.at)
+        behaviour = rig.observer.behaviour(reacted + _IN_FLIGHT)
+        recovery = self._recovered(rig, fault)
+        return Trial(
+            reaction=reaction,
+            mode=seen["mode"],
+            ordered=seen["ordered"],
+            detected_by=_nets(rig, injection.at, seen),
+            words=_words(rig, injection.at),
+            behaviour=behaviour,
+            violations=tuple(dict.fromkeys(rig.observer.violations)),
+            recovery=recovery,
+        )
+
+    def _recovered(self, rig: Rig, fault: Fault) -> float | None:
+        """Ends the fault and waits until adapting goes on; a system that does not is started anew for the next trial."""
+        try:
+            fault.remove(rig)
+            return rig.go_on()
+        except BringUpError as error:
+            self._console.print(f"{fault.name}: {error}", highlight=False)
+            rig.close()
+            self._rig = None
+            return None
+
+
+def _seen(rig: Rig, since: float) -> Mapping[str, str]:
+    """Safest modes, acted in and ordered, while the fault lasted."""
+    acted = [heard.message.mode for heard in rig.observer.controls if heard.at >= since]
+    ordered = [heard.message.mode for heard in rig.observer.states if heard.at >= since]
+    return {"mode": Mode(max(acted, default=0)).label, "ordered": Mode(max(ordered, default=0)).label}
+
+
+def _nets(rig: Rig, since: float, seen: Mapping[str, str]) -> tuple[str, ...]:
+    """The policy node noticed it if it refused a window or acted in a safer mode than was ordered at that moment."""
+    modes = {mode.label: mode for mode in Mode}
+    refused = first(rig.observer.windows, since, lambda message: not message.committed and not message.withheld)
+    nets = []
+    if refused is not None or modes[seen["mode"]] > modes[seen["ordered"]] or _acted_first(rig, since) or rig.answer is not None:
+        nets.append("policy node")
+    if modes[seen["ordered"]] > Mode.ADAPTING:
+        nets.append("safeguard")
+    return tuple(nets)
+
+
+def _acted_first(rig: Rig, since: float) -> bool:
+    acted = first(rig.observer.controls, since, lambda message: message.mode > Mode.ADAPTING)
+    ordered = first(rig.observer.states, since, lambda message: message.mode > Mode.ADAPTING)
+    return acted is not None and (ordered is None or acted.at < ordered.at)
+
+
+def _words(rig: Rig, since: float) -> str:
+    ordered = first(rig.observer.states, since, lambda message: message.mode > Mode.ADAPTING)
+    if ordered is not None and ordered.message.reasons:
+        return str(ordered.message.reasons[0])
+    refused = first(rig.observer.windows, since, lambda message: not message.committed and not message.withheld)
+    return str(refused.message.reason) if refused is not None else ""

@@ -1,0 +1,147 @@
+"""Switching protections off in the process that loads the faulty policy: what a fault suite that cannot fail would look like."""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+from ttt_ros.adaptation import checks, snapshot, thread
+from ttt_ros.control import loop, orders, session, streams
+from ttt_ros.control.observation import ObservationAssembler
+from ttt_ros.errors import ObservationError
+from ttt_ros.nodes import policy_input, policy_node
+
+
+def _nothing(*_arguments: Any, **_options: Any) -> None:
+    return None
+
+
+def _finite_checks() -> None:
+    checks.gradient_finite_and_below = _nothing
+    checks.weights_finite = _nothing
+    checks.actions_near_base = _nothing
+
+
+def _exceptions() -> None:
+    thread.Adaptation._adapt = lambda self, job: self._learner.adapt(job.window, epoch=job.epoch, permitted=job.permitted)
+
+
+def _halt() -> None:
+    def received(_self: thread.Adaptation, receive: Callable[[Any], None], report: Any) -> None:
+        try:
+            receive(report)
+        except Exception:
+            return
+
+    thread.Adaptation._or_halt = received
+
+
+def _snapshot() -> None:
+    snapshot._seal = lambda _metadata: "unchecked"
+    original = snapshot.tensor_checksum
+    snapshot.tensor_checksum = lambda tensors: _Equal() if tensors else original(tensors)
+    snapshot._check_fit = _nothing
+
+
+class _Equal(str):
+    def __eq__(self, _other: object) -> bool:
+        return True
+
+    def __hash__(self) -> int:
+        return 0
+
+
+def _permit_expiry() -> None:
+    orders.Orders._is_valid = lambda self, now: self._order is not None
+
+
+def _images() -> None:
+    """An image that cannot be used is taken for a black one."""
+
+    def lenient(convert: Callable[..., Any]) -> Callable[..., Any]:
+        def converted(message: Any, camera: Any) -> Any:
+            try:
+                return convert(message, camera)
+            except ObservationError:
+                return torch.zeros(camera.height, camera.width, 3, dtype=torch.uint8)
+
+        return converted
+
+    policy_input.raw_image_tensor = lenient(policy_input.raw_image_tensor)
+
+
+def _joints() -> None:
+    """A joint that is missing or no number is taken to stand at 0."""
+    original = ObservationAssembler._selected_positions
+
+    def lenient(self: ObservationAssembler, names: Any, positions: Any) -> Any:
+        known = {name: position if math.isfinite(position) else 0.0 for name, position in zip(names, positions, strict=False)}
+        return original(self, self._joint_names, [known.get(name, 0.0) for name in self._joint_names])
+
+    ObservationAssembler._selected_positions = lenient
+
+
+def _ages() -> None:
+    """However old or from whenever, the newest message is acted on."""
+    ObservationAssembler._untimely = lambda self, now: None
+    ObservationAssembler._spread_cameras = lambda self: None
+    original = ObservationAssembler.assemble
+
+    def assembled(self: ObservationAssembler, now: int) -> Any:
+        self._tolerance = math.inf
+        return original(self, now)
+
+    ObservationAssembler.assemble = assembled
+
+
+def _clock_jumps() -> None:
+    streams.StampOrder.jumps_back = lambda self, stamp: False
+
+
+def _old_instructions() -> None:
+    """A chunk that answers the instruction before is played all the same."""
+    original = loop.ControlLoop._take_answer
+
+    def taken(self: Any, order: Any, now: int) -> str:
+        if self._request is not None and self._request.answer.done():
+            self._instruction = self._request.observation.instruction
+        return original(self, order, now)
+
+    loop.ControlLoop._take_answer = taken
+
+
+def _second_policy() -> None:
+    policy_node.PolicyNode._refuse_second_policy = _nothing
+
+
+def _rollback() -> None:
+    session.Session.rollback = lambda self: self.store.current
+
+
+def _threads() -> None:
+    """Inference and adaptation run within the control tick."""
+    original = session.Session.__init__
+
+    def unthreaded(self: session.Session, *arguments: Any, **options: Any) -> None:
+        original(self, *arguments, **{**options, "threaded": False})
+
+    session.Session.__init__ = unthreaded
+
+
+PATCHES: dict[str, Callable[[], None]] = {
+    "finite_checks": _finite_checks,
+    "exceptions": _exceptions,
+    "halt": _halt,
+    "snapshot": _snapshot,
+    "permit_expiry": _permit_expiry,
+    "images": _images,
+    "joints": _joints,
+    "ages": _ages,
+    "clock_jumps": _clock_jumps,
+    "old_instructions": _old_instructions,
+    "second_policy": _second_policy,
+    "rollback": _rollback,
+    "threads": _threads,
+}
+"""By the name in a fault's protection."""
