@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from example_policies import built_in_policy
+from hypothesis import settings
 
 from ttt_ros.policies.checkpoint import save_policy
 
@@ -16,6 +17,10 @@ if TYPE_CHECKING:
     from ros_graph import Graph
 
     from ttt_ros.nodes.processes import NodeProcess
+
+# How long a case takes says how busy the machine is.
+settings.register_profile("ttt_ros", deadline=None)
+settings.load_profile("ttt_ros")
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
@@ -96,16 +96,20 @@ class Fault:
     protection: Protection
 
 
-def _acts_in(mode: Mode, *, since: str = "") -> Reaction:
+def _acts_in(mode: Mode, *, since: str = "", because: tuple[str, ...] = ()) -> Reaction:
     """The policy node acts in ``mode`` or a safer one, counted from the injection by the wall clock.
 
     Args:
+        because: signals of which one must be among the safeguard's reasons by then: another one may trip for a reason of its own.
         since: stream whose last good stamp is counted from instead, or ``safeguard`` for its last word; by the stamps, since a busy machine
             delays what is seen here, but not those.
     """
 
     def seen(rig: Rig, injection: Injection) -> float | None:
-        found = first(rig.observer.controls, injection.at, lambda message: message.mode >= mode)
+        ordered = first(rig.observer.states, injection.at, lambda message: _names(message.reasons, because)) if because else None
+        if because and ordered is None:
+            return None
+        found = first(rig.observer.controls, ordered.at if ordered else injection.at, lambda message: message.mode >= mode)
         if found is None:
             return None
         if not since:
@@ -115,6 +119,20 @@ def _acts_in(mode: Mode, *, since: str = "") -> Reaction:
         else:
             begun = injection.last[since]
         return (nanoseconds(found.message.header.stamp) - begun) / NANOSECONDS
+
+    return seen
+
+
+def _names(reasons: Sequence[str], signals: tuple[str, ...]) -> bool:
+    return any(reason.startswith(f"{signal} ") for reason in reasons for signal in signals)
+
+
+def _ordered(mode: Mode, *, because: tuple[str, ...]) -> Reaction:
+    """The safeguard orders ``mode`` or a safer one, for a reason that names one of the signals."""
+
+    def seen(rig: Rig, injection: Injection) -> float | None:
+        ordered = first(rig.observer.states, injection.at, lambda message: message.mode >= mode and _names(message.reasons, because))
+        return _after(ordered, injection)
 
     return seen
 
@@ -268,7 +286,7 @@ _ADAPTATION = (
         faulty_policy.HANG,
         "the step does not return",
         demand="mode frozen",
-        reaction=_acts_in(Mode.FROZEN),
+        reaction=_acts_in(Mode.FROZEN, because=("adaptation_busy", "queue_depth")),
         deadline=3.5,
         protection=Protection(rules=("adaptation_busy", "adaptation_age", "queue_depth")),
     ),
@@ -276,7 +294,7 @@ _ADAPTATION = (
         faulty_policy.DEATH,
         "SystemExit in the step: the adaptation thread ends",
         demand="mode frozen",
-        reaction=_acts_in(Mode.FROZEN),
+        reaction=_acts_in(Mode.FROZEN, because=("adaptation_busy",)),
         deadline=_CHUNK + 0.5,
         remove=_policy_configured_anew,
         protection=Protection(rules=("adaptation_busy", "adaptation_age", "queue_depth")),
@@ -401,9 +419,7 @@ _PROCESSES = (
         demand="ordered base; the new node begins with version 0",
         inject=lambda rig: rig.kill("policy"),
         remove=_restart("policy"),
-        reaction=lambda rig, injection: _after(
-            first(rig.observer.states, injection.at, lambda message: message.mode >= Mode.BASE), injection
-        ),
+        reaction=_ordered(Mode.BASE, because=("policy_age", "chunk_age")),
         deadline=1.5,
         protection=_WATCHING_THE_POLICY,
     ),
@@ -413,7 +429,7 @@ _PROCESSES = (
         demand="adaptation halted, mode frozen",
         inject=_disk_full,
         remove=_disk_has_room,
-        reaction=_acts_in(Mode.FROZEN),
+        reaction=_acts_in(Mode.FROZEN, because=("adaptation_busy",)),
         deadline=_CHUNK + 0.5,
         lasts=1.0,
         protection=Protection(patches=("halt",)),
@@ -471,7 +487,7 @@ _CAMERAS = (
         "a camera repeats one picture under new stamps",
         relay.frozen,
         demand="mode hold once the arm has moved",
-        reaction=_acts_in(Mode.HOLD),
+        reaction=_acts_in(Mode.HOLD, because=("camera_stuck",)),
         deadline=10.0,
         protection=Protection(rules=("camera_stuck",)),
     ),
@@ -480,7 +496,7 @@ _CAMERAS = (
         "a camera shows black",
         lambda: relay.filled(0),
         demand="mode hold",
-        reaction=_acts_in(Mode.HOLD),
+        reaction=_acts_in(Mode.HOLD, because=("camera_saturation",)),
         deadline=1.0,
         protection=Protection(rules=("camera_saturation", "camera_stuck", "feature_deviation")),
     ),
@@ -489,7 +505,7 @@ _CAMERAS = (
         "a camera shows white",
         lambda: relay.filled(255),
         demand="mode hold",
-        reaction=_acts_in(Mode.HOLD),
+        reaction=_acts_in(Mode.HOLD, because=("camera_saturation",)),
         deadline=1.0,
         protection=Protection(rules=("camera_saturation", "camera_stuck", "feature_deviation")),
     ),
@@ -498,7 +514,7 @@ _CAMERAS = (
         "every second frame is lost",
         relay.thinned,
         demand="mode frozen",
-        reaction=_acts_in(Mode.FROZEN),
+        reaction=_acts_in(Mode.FROZEN, because=("camera_rate",)),
         deadline=3.0,
         protection=Protection(rules=("camera_rate",)),
     ),
@@ -552,7 +568,7 @@ _JOINTS = (
         "every second joint state is off by 1 rad",
         lambda: relay.jumping(1.0),
         demand="mode hold",
-        reaction=_acts_in(Mode.HOLD),
+        reaction=_acts_in(Mode.HOLD, because=("joint_speed", "following_error")),
         deadline=1.0,
         protection=Protection(rules=("joint_speed", "following_error", "camera_stuck", "feature_deviation")),
     ),
@@ -562,7 +578,7 @@ _JOINTS = (
         demand="mode base",
         inject=lambda rig: rig.intrude(),
         remove=lambda rig: rig.withdraw(),
-        reaction=_acts_in(Mode.BASE),
+        reaction=_acts_in(Mode.BASE, because=("sensor_publishers",)),
         deadline=4.0,
         protection=Protection(rules=("sensor_publishers",)),
     ),
@@ -572,7 +588,7 @@ _JOINTS = (
         demand="mode frozen",
         inject=_all_altered(lambda rig: rig.relay.sensors, lambda: relay.flooded(20)),
         remove=_pass_on,
-        reaction=_acts_in(Mode.FROZEN),
+        reaction=_acts_in(Mode.FROZEN, because=("camera_rate", "joint_state_rate", "stamp_disorder")),
         deadline=3.0,
         protection=Protection(rules=("camera_rate", "joint_state_rate", "stamp_disorder", "control_jitter", "underruns", "camera_age")),
     ),
@@ -649,9 +665,7 @@ _TIME = (
         demand="ordered base",
         inject=_altered(CLOCK_TOPIC, lambda: relay.silent),
         remove=_pass_on,
-        reaction=lambda rig, injection: _after(
-            first(rig.observer.states, injection.at, lambda message: message.mode >= Mode.BASE), injection
-        ),
+        reaction=_ordered(Mode.BASE, because=("clock_stall",)),
         deadline=7.0,
         protection=Protection(rules=("clock_stall",)),
     ),

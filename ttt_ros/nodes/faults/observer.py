@@ -1,26 +1,30 @@
 """What the topics tell during a trial, and what must never be seen on them."""
 
-import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 from rclpy.node import Node
+from sensor_msgs.msg import JointState
 from trajectory_msgs.msg import JointTrajectory
 
+from ttt_ros.adaptation.configuration import AdaptationConfig
 from ttt_ros.control.limits import JointLimits
 from ttt_ros.errors import ActionError
 from ttt_ros.msg import ActionChunk, AdaptationStatus, ControlStatus, SafeguardState
-from ttt_ros.nodes.policy_messages import NOT_COMPUTED
-from ttt_ros.nodes.quality_of_service import LATCHED, RELIABLE
+from ttt_ros.nodes.quality_of_service import LATCHED, RELIABLE, SENSOR
 from ttt_ros.safeguard.ladder import Mode
 
 Message = TypeVar("Message")
 
 _GAP = 0.5
-"""Seconds without a command after which the next one is compared with nothing: the robot may have been let go, or the node is another."""
+"""Seconds without a command after which the next one is a step from where the robot stands: its node may be another one."""
+
+_ROUNDING = 1e-3
+"""Share by which a figure may pass its limit: what float32 leaves of a norm."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,20 +43,23 @@ class Observer:
         violations: in words, what must not happen in any trial.
     """
 
-    def __init__(self, node: Node, limits: JointLimits, *, period: float, gradient_limit: float, drift_limit: float) -> None:
+    def __init__(self, node: Node, limits: JointLimits, *, period: float, adaptation: AdaptationConfig, base_norm: float) -> None:
         """Subscribes.
 
         Args:
             limits: of the joints, which every command must keep.
             period: seconds between two commands.
-            gradient_limit: of a committed window.
-            drift_limit: of a committed version.
+            adaptation: whose limits every committed window and version must keep.
+            base_norm: Euclidean norm of the base's fast weights.
         """
         self._limits = limits
         self._period = period
-        self._gradient_limit = gradient_limit
-        self._drift_limit = drift_limit
-        self._last: tuple[float, Any] | None = None
+        self._adaptation = adaptation
+        # A clipped step and the pull-back from the edge of the trust region; the projection on to it only shortens their sum.
+        pulled = adaptation.pull_back * adaptation.drift_limit * base_norm
+        self._longest_update = adaptation.learning_rate * adaptation.clip_norm + pulled
+        self._measured: dict[str, float] = {}
+        self._last: tuple[float, NDArray[np.float64]] | None = None
         self.begin()
         for kind, topic, take, profile in (
             (SafeguardState, "safeguard/state", self._on_state, LATCHED),
@@ -60,6 +67,7 @@ class Observer:
             (ActionChunk, "policy/action_chunk", self._on_chunk, RELIABLE),
             (AdaptationStatus, "policy/adaptation_status", self._on_window, RELIABLE),
             (JointTrajectory, "joint_trajectory", self._on_command, RELIABLE),
+            (JointState, "joint_states", self._on_joints, SENSOR),
         ):
             node.create_subscription(kind, topic, take, profile)
 
@@ -105,17 +113,24 @@ class Observer:
 
     def _on_window(self, message: AdaptationStatus) -> None:
         self.windows.append(_heard(message))
-        if not message.committed:
-            return
-        if not math.isfinite(message.gradient_norm) or message.gradient_norm > self._gradient_limit:
-            self.violations.append(f"window {message.window_sequence} was applied with a gradient of norm {message.gradient_norm:.4g}")
-        if (
-            not math.isfinite(message.drift)
-            or max((each.relative for each in message.module_drift), default=0.0) > 1.001 * self._drift_limit
+        if message.committed:
+            self.violations += [f"window {message.window_sequence} was applied with {words}" for words in self._broken(message)]
+
+    def _broken(self, message: AdaptationStatus) -> Iterator[str]:
+        """Which limits a committed window breaks; a figure that is not finite breaks its own."""
+        config = self._adaptation
+        drift = max((each.relative for each in message.module_drift), default=message.drift)
+        for name, figure, limit in (
+            ("a gradient of norm", message.gradient_norm, config.gradient_limit),
+            ("an update of norm", message.update_norm, self._longest_update),
+            ("a drift of", drift, config.drift_limit),
+            ("an action deviation of", message.action_deviation, config.probe_limit),
         ):
-            self.violations.append(f"version {message.weights_version} was applied with a drift of {message.drift:.4g}")
-        if message.action_deviation != NOT_COMPUTED and not math.isfinite(message.action_deviation):
-            self.violations.append(f"version {message.weights_version} was applied with actions that are no numbers")
+            if not figure <= limit * (1.0 + _ROUNDING):
+                yield f"{name} {figure:.4g}, above {limit:.4g}"
+
+    def _on_joints(self, message: JointState) -> None:
+        self._measured = dict(zip(message.name, message.position, strict=False))
 
     def _on_command(self, message: JointTrajectory) -> None:
         heard = _heard(message)
@@ -124,13 +139,17 @@ class Observer:
             self._last = None
             return
         positions = np.array(message.points[0].positions)
-        known = self._last is not None and heard.at - self._last[0] < _GAP
-        current = self._last[1] if known else np.clip(positions, self._limits.lower, self._limits.upper)
         try:
-            self._limits.check_chunk(positions[None], current=current, period=self._period)
+            self._limits.check_chunk(positions[None], current=self._current(heard.at), period=self._period)
         except ActionError as error:
             self.violations.append(f"a command outside the limits: {error}")
         self._last = (heard.at, positions)
+
+    def _current(self, now: float) -> NDArray[np.float64]:
+        """What the next command is a step from: the last one, or after a gap where the robot stands."""
+        if self._last is not None and now - self._last[0] < _GAP:
+            return self._last[1]
+        return np.array([self._measured[name] for name in self._limits.names])
 
 
 def _heard(message: Message) -> Heard[Message]:

@@ -22,6 +22,7 @@ from sensor_msgs.msg import JointState
 from std_msgs.msg import String
 from std_srvs.srv import Trigger
 
+from ttt_ros.adaptation import steps
 from ttt_ros.control.parameter_file import load_parameter_file
 from ttt_ros.nodes.bring_up import BRING_UP_TIMEOUT, BringUpError, bring_up
 from ttt_ros.nodes.faults import faulty_policy
@@ -29,7 +30,7 @@ from ttt_ros.nodes.faults.observer import Observer
 from ttt_ros.nodes.faults.relay import Relay, remappings
 from ttt_ros.nodes.processes import NodeProcess
 from ttt_ros.nodes.quality_of_service import LATCHED, SENSOR
-from ttt_ros.policies.checkpoint import read_header
+from ttt_ros.policies.checkpoint import load_policy, read_header
 from ttt_ros.policies.shipped import REACTIVE_POLICY
 from ttt_ros.safeguard.ladder import Mode
 from ttt_ros.simulation.goals import goal_sequence
@@ -98,13 +99,12 @@ class Rig:
         self._executor = SingleThreadedExecutor()
         self._executor.add_node(self.node)
         self.relay = Relay(self.node, CAMERAS)
-        adaptation = self.parameters.session.adaptation
         self.observer = Observer(
             self.node,
             self.parameters.session.limits.select(specification.joint_names),
             period=self.period,
-            gradient_limit=adaptation.gradient_limit,
-            drift_limit=adaptation.drift_limit,
+            adaptation=self.parameters.session.adaptation,
+            base_norm=float(steps.norm(load_policy(self.checkpoint).base_fast_weights().values())),
         )
         self._instructions = self.node.create_publisher(String, "instruction", LATCHED)
         self._goals = goal_sequence([phrasing for task in TASKS if task.skill in CONTACT_SKILLS for phrasing in phrasings(task)], seed=0)

@@ -71,14 +71,15 @@ def prove_protections(names: Sequence[str], *, out: Path, console: Console) -> l
 
 
 def _done(folder: Path, chosen: Sequence[Fault], trials: int) -> set[str]:
-    done = set()
-    for fault in chosen:
-        try:
-            if len(read_record(folder / f"{fault.name}.json").trials) >= trials:
-                done.add(fault.name)
-        except RecordingError:
-            continue
-    return done
+    return {fault.name for fault in chosen if len(_trials(folder, fault)) >= trials}
+
+
+def _trials(folder: Path, fault: Fault) -> tuple[Trial, ...]:
+    """Those that were made before."""
+    try:
+        return read_record(folder / f"{fault.name}.json").trials
+    except RecordingError:
+        return ()
 
 
 class _Suite:
@@ -100,12 +101,13 @@ class _Suite:
             with Progress(*columns, console=self._console) as progress:
                 task = progress.add_task("faults", total=len(faults) * trials)
                 for fault in faults:
-                    done = []
-                    for _ in range(trials):
+                    done = list(_trials(self._folder, fault))
+                    progress.advance(task, len(done))
+                    while len(done) < trials:
                         progress.update(task, description=fault.name)
                         done.append(self._trial(fault))
+                        write_record(self._folder, self._record(fault, done))
                         progress.advance(task)
-                    write_record(self._folder, self._record(fault, done))
         finally:
             if self._rig is not None:
                 self._rig.close()
