@@ -9,7 +9,7 @@ VENV := .venv/$(ROS_DISTRO)
 OTHER := $(if $(filter kilted,$(ROS_DISTRO)),jazzy,kilted)
 ENVIRONMENT := . tools/environment.sh &&
 
-.PHONY: demo test test-ros check bench train build clean
+.PHONY: demo test test-ros check bench faults poison soak fuzz calibrate train build clean
 
 demo: build
 	$(ENVIRONMENT) ttt-ros demo --out out/demo
@@ -26,6 +26,25 @@ check: build
 
 bench: build
 	$(ENVIRONMENT) ttt-ros bench --out out/bench
+
+# Forty ways to break the running system, twenty trials each: an hour and a half on a machine that does nothing else.
+faults: build
+	$(ENVIRONMENT) ttt-ros faults --out out/faults
+
+poison: build
+	$(ENVIRONMENT) ttt-ros poison --out out/poison
+
+CHUNKS ?= 100000
+soak: build
+	$(ENVIRONMENT) ttt-ros soak --chunks $(CHUNKS) --out out/soak
+
+CASES ?= 1000000
+fuzz: build
+	$(ENVIRONMENT) python tools/fuzz.py --cases $(CASES) --out out/fuzz
+
+# False alarms of the shipped limits on clean runs, and the limits that the runs propose.
+calibrate: build
+	$(ENVIRONMENT) ttt-ros calibrate-safeguard --out out/calibration
 
 train: build
 	$(ENVIRONMENT) ttt-ros train --output out/desk_arm

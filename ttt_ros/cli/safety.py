@@ -35,3 +35,75 @@ def faults(
         console.print(f"{mark} {check.name}: {check.figure} (limit: {check.limit})", highlight=False)
     console.print(f"{out / 'report.html'}")
     raise typer.Exit(0 if all(check.passed for check in checks) else FAILED)
+
+
+@app.command()
+def poison(
+    out: Annotated[Path, typer.Option(help="Folder for records, page and plot; a broken-off suite goes on there.")] = Path("out/poison"),
+    suite: Annotated[Path | None, typer.Option(help="YAML of the suite; without it the shipped one.")] = None,
+    rules: Annotated[Path | None, typer.Option(help="YAML of the safeguard's rules; without it config/safeguard.yaml.")] = None,
+    quick: Annotated[bool, typer.Option(help="A few short deployments, to see that all of it runs.")] = False,
+    jobs: Annotated[int, typer.Option(help="Processes on this machine.", min=1)] = 2,
+) -> None:
+    """Poison the stream that the policy learns from in simulation, and measure what each line of defence is worth."""
+    from ttt_ros.configuration import load_yaml
+    from ttt_ros.control.shipped_configuration import shipped_configuration
+    from ttt_ros.evaluation.poison.evaluate import evaluate_poison
+    from ttt_ros.evaluation.poison.suite import SHIPPED_SUITE, PoisonConfig
+    from ttt_ros.evaluation.poison.suite import quick as shortened
+    from ttt_ros.safeguard.configuration import SafeguardConfig
+
+    config = load_yaml(suite or SHIPPED_SUITE, PoisonConfig)
+    safeguard = load_yaml(rules or shipped_configuration("safeguard.yaml"), SafeguardConfig)
+    found = evaluate_poison(shortened(config) if quick else config, safeguard=safeguard, out=out, processes=jobs, console=console)
+    for verdict in found.verdicts:
+        mark = {True: "[green]ok  [/green]", False: "[red]FAIL[/red]", None: "    "}[verdict.holds]
+        console.print(f"{mark} {verdict.target}: {verdict.figure}", highlight=False)
+    console.print(f"{out / 'poison.html'}")
+    raise typer.Exit(FAILED if any(verdict.holds is False for verdict in found.verdicts) else 0)
+
+
+@app.command("calibrate-safeguard")
+def calibrate_safeguard(
+    bags: Annotated[
+        list[Path] | None, typer.Argument(help="Recordings of clean runs, for a configuration that names their topics.")
+    ] = None,
+    config: Annotated[Path | None, typer.Option(help="YAML of the calibration; without it config/calibration.yaml.")] = None,
+    out: Annotated[Path, typer.Option(help="Folder for records, proposal, page and plot; a broken-off calibration goes on there.")] = Path(
+        "out/calibration"
+    ),
+    jobs: Annotated[int, typer.Option(help="Processes on this machine.", min=1)] = 2,
+) -> None:
+    """Propose limits for the safeguard's rules from clean runs, and count the false alarms of the limits in force on others."""
+    from ttt_ros.control.shipped_configuration import shipped_configuration
+    from ttt_ros.evaluation.calibration.calibrate import PROPOSAL, calibrate
+    from ttt_ros.evaluation.calibration.page import verdict
+
+    path = config or shipped_configuration("calibration.yaml")
+    findings = calibrate(path, bags or (), out=out, processes=jobs, console=console)
+    console.print(f"{verdict(findings)}\n{out / 'report.html'}, {out / PROPOSAL}", highlight=False)
+    raise typer.Exit(0 if findings.holds else FAILED)
+
+
+@app.command()
+def soak(
+    out: Annotated[Path, typer.Option(help="Folder for figures, page and plot.")] = Path("out/soak"),
+    chunks: Annotated[int, typer.Option(help="After which it ends.", min=1)] = 100_000,
+    seed: Annotated[int, typer.Option(help="Of the faults.", min=0)] = 0,
+    threaded: Annotated[bool, typer.Option(help="Inference and adaptation in threads of their own, as on a robot.")] = False,
+    rules: Annotated[Path | None, typer.Option(help="YAML of the safeguard's rules; without it config/safeguard_reactive.yaml.")] = None,
+) -> None:
+    """Run the closed loop with random faults as fast as it goes, and check at every chunk what must always hold."""
+    from ttt_ros.control.shipped_configuration import shipped_configuration
+    from ttt_ros.evaluation.soak.configuration import SoakConfig
+    from ttt_ros.evaluation.soak.page import write_page
+    from ttt_ros.evaluation.soak.run import soak as run
+    from ttt_ros.training.progress import progress_bar
+
+    config = SoakConfig(rules=rules or shipped_configuration("safeguard_reactive.yaml"), chunks=chunks, seed=seed, threaded=threaded)
+    out.mkdir(parents=True, exist_ok=True)
+    with progress_bar("soak", total=chunks, completed=0) as advance:
+        result = run(config, stacks=out / "stacks.txt", advance=advance)
+    write_page(result, out)
+    console.print(f"{result.verdict}\n{out / 'report.html'}", highlight=False)
+    raise typer.Exit(0 if result.passed else FAILED)

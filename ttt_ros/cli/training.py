@@ -45,3 +45,16 @@ def _trained(output: Path, overrides: list[str], config: Path | None, dataset: P
     from ttt_ros.training.dataset_training import DatasetTrainingConfig, train_on_dataset
 
     return train_on_dataset(load_yaml(config, DatasetTrainingConfig), dataset, output)
+
+
+@app.command("describe-features")
+def describe_features(
+    policy: Annotated[Path, typer.Option(help="Checkpoint for the simulated desk arm.")],
+    output: Annotated[Path, typer.Option(help="Checkpoint that is written; may be the same file.")],
+    jobs: Annotated[int, typer.Option(help="Processes that record.", min=1)] = 2,
+) -> None:
+    """Give a checkpoint the mean and covariance of its features in training, from robots of the training; nothing else changes."""
+    from ttt_ros.training.description import describe_features as described
+
+    header = described(policy, output, jobs=jobs)
+    console.print(f"{output}: policy {header.checksum[:12]} as before, statistics {header.statistics_checksum[:12]}")
