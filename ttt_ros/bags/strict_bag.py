@@ -5,11 +5,18 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from rosbags.interfaces import ConnectionExtRosbag2
-from rosbags.rosbag2 import Reader
+from rosbags.rosbag2 import Reader, storage_mcap
 
 from ttt_ros.bags.offered_qos import OfferedQos
 from ttt_ros.bags.recorded import BagMessage, BagTopic
+from ttt_ros.bags.unpacking import unpacked_lz4, unpacked_zstd
 from ttt_ros.errors import RecordingError
+
+# rosbags unpacks a chunk to whatever it holds, and a few bytes can hold gigabytes.
+getattr(storage_mcap, "DECOMPRESSORS", {}).update(
+    lz4=lambda data, _size: unpacked_lz4(data),
+    zstd=lambda data, _size: unpacked_zstd(data),
+)
 
 
 class StrictBag:
