@@ -3,6 +3,7 @@
 import shutil
 import tracemalloc
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import zstandard
@@ -338,3 +339,11 @@ def test_garbled_bytes_end_in_sound_messages_or_a_clear_refusal(tmp_path: Path) 
         assert all(message.cdr == string(f"{message.stamp * 7919} {message.stamp**7}") for message in messages)
 
     check()
+
+
+def test_a_packed_file_that_would_fill_the_disk_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    packed = tmp_path / "bag.mcap.zstd"
+    packed.write_bytes(zstandard.ZstdCompressor().compress(mcap_file(written(tmp_path / "bag")).read_bytes()))
+    monkeypatch.setattr(shutil, "disk_usage", lambda _path: SimpleNamespace(free=1 << 30))
+    with pytest.raises(RecordingError, match=r"bag\.mcap\.zstd does not fit unpacked into .*; set TMPDIR to a larger disk"):
+        BagReader(packed, salvage=True)
