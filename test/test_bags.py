@@ -270,3 +270,13 @@ def test_a_definition_that_uses_an_unknown_type_is_refused(tmp_path: Path) -> No
     (tmp_path / "Outer.msg").write_text("other_msgs/Inner inner\n")
     with BagWriter(tmp_path / "bag", message_packages={"ttt_ros": tmp_path}) as bag, pytest.raises(RecordingError, match="/outer"):
         bag.add_topic("/outer", "ttt_ros/msg/Outer", qos=SENSOR)
+
+
+def test_a_bag_whose_description_ends_before_it_starts_is_refused(tmp_path: Path) -> None:
+    written(tmp_path / "bag")
+    metadata = tmp_path / "bag" / "metadata.yaml"
+    content = metadata.read_text(encoding="utf-8")
+    assert "nanoseconds: 2" in content
+    metadata.write_text(content.replace("nanoseconds: 2", "nanoseconds: -5"), encoding="utf-8")
+    with pytest.raises(RecordingError, match=r"says that it ends \d ns before it starts; its description is damaged"):
+        BagReader(tmp_path / "bag")

@@ -1,8 +1,10 @@
 """Bags in every storage and compression, and damaged ones: what is sound is read, and what is not is said."""
 
 import shutil
+import sqlite3
 import tracemalloc
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import zstandard
@@ -338,3 +340,47 @@ def test_garbled_bytes_end_in_sound_messages_or_a_clear_refusal(tmp_path: Path) 
         assert all(message.cdr == string(f"{message.stamp * 7919} {message.stamp**7}") for message in messages)
 
     check()
+
+
+def test_a_packed_file_that_would_fill_the_disk_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    packed = tmp_path / "bag.mcap.zstd"
+    packed.write_bytes(zstandard.ZstdCompressor().compress(mcap_file(written(tmp_path / "bag")).read_bytes()))
+    monkeypatch.setattr(shutil, "disk_usage", lambda _path: SimpleNamespace(free=1 << 30))
+    with pytest.raises(RecordingError, match=r"bag\.mcap\.zstd does not fit unpacked into .*; set TMPDIR to a larger disk"):
+        BagReader(packed, salvage=True)
+
+
+@pytest.mark.parametrize("salvage", [False, True])
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE messages SET timestamp = 'noon' WHERE id = 3",
+        "UPDATE messages SET timestamp = x'00' WHERE id = 1",
+        "UPDATE messages SET data = 'text' WHERE id = 3",
+        "UPDATE messages SET data = 5 WHERE id = 3",
+        "UPDATE topics SET name = x'ff'",
+        "UPDATE topics SET type = x'ff'",
+    ],
+)
+def test_values_of_another_type_in_a_database_end_in_sound_messages_or_a_clear_refusal(tmp_path: Path, change: str, salvage: bool) -> None:
+    with Writer(tmp_path / "bag", version=8) as writer:
+        topic = writer.add_connection("/text", STRING, typestore=TYPES)
+        for stamp in range(5):
+            writer.write(topic, stamp, string(f"{stamp}"))
+    with sqlite3.connect(tmp_path / "bag" / "bag.db3") as database:
+        database.execute(change)
+    database.close()
+    assert all(message.cdr == string(f"{message.stamp}") for message in taken(tmp_path / "bag" / "bag.db3", salvage=salvage))
+
+
+def taken(path: Path, *, salvage: bool) -> list[BagMessage]:
+    """What is read until the bag is refused."""
+    messages: list[BagMessage] = []
+    try:
+        with BagReader(path, salvage=salvage) as bag:
+            assert all(isinstance(topic.name, str) for topic in bag.topics)
+            messages.extend(bag.messages())
+    except RecordingError as refusal:
+        messages.clear()
+        assert str(refusal).startswith(("the bag", "no file of the bag"))  # noqa: PT017
+    return messages

@@ -13,6 +13,7 @@ from mcap.writer import Writer as McapWriter
 from ttt_ros.bags import unpacking
 from ttt_ros.bags.reader import BagReader
 from ttt_ros.bags.unpacking import unpacked_lz4, unpacked_zstd
+from ttt_ros.errors import RecordingError
 
 LIMIT = 1 << 20
 
@@ -51,3 +52,5 @@ def test_a_chunk_that_unpacks_to_more_than_the_limit_is_left_out_and_said(tmp_pa
     with BagReader(path, salvage=True) as bag:
         assert [message.stamp for message in bag.messages()] == [0, 2]
         assert f"more than {LIMIT} bytes unpacked" in bag.damage
+    with BagReader(path) as bag, pytest.raises(RecordingError, match=f"more than {LIMIT} bytes unpacked"):
+        list(bag.messages())

@@ -1,8 +1,11 @@
 """What the policy's side makes of the safeguard's orders and of its silence."""
 
+import math
+
 import pytest
 
-from ttt_ros.control.orders import Order, Orders
+from ttt_ros.control.orders import MAX_REASON, MAX_REASONS, Order, Orders, received_order
+from ttt_ros.errors import MessageError
 from ttt_ros.safeguard.ladder import Mode
 
 SECOND = 1_000_000_000
@@ -59,3 +62,31 @@ def test_the_reason_for_base_names_age_and_limit() -> None:
     orders = Orders()
     orders.receive(_order(), SECOND)
     assert orders.in_force(3 * SECOND).reasons == ("the safeguard is silent: age of its last state 2.00 s above 0.2 s",)
+
+
+def _received(**changes: object) -> Order:
+    fields = {"mode": 0, "permit": True, "validity": 0.2, "trusted_version": 7, "reasons": [], "max_validity": 10.0}
+    return received_order(**(fields | changes))
+
+
+def test_an_order_that_a_safeguard_can_have_given_is_taken_as_it_is() -> None:
+    assert _received() == _order()
+    assert _received(mode=4, permit=False, validity=10.0, reasons=["x" * MAX_REASON] * MAX_REASONS).mode == Mode.STOP
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"mode": 77}, r"orders mode 77, which is none of 0 \(adapting\), .* 4 \(stop\); run safeguard and policy node from one release"),
+        ({"mode": 2}, "permits adaptation in mode base; it does so in adapting only"),
+        ({"validity": math.nan}, "is to hold for nan s, outside 0 to 10 s"),
+        ({"validity": math.inf}, "is to hold for inf s, outside 0 to 10 s"),
+        ({"validity": -0.1}, "is to hold for -0.1 s, outside 0 to 10 s"),
+        ({"validity": 10.1}, "is to hold for 10.1 s, outside 0 to 10 s; correct its permit_validity"),
+        ({"reasons": [""] * (MAX_REASONS + 1)}, "gives 501 reasons of up to 0 characters, at most 500 of 1000 are taken"),
+        ({"reasons": ["x" * (MAX_REASON + 1)]}, "gives 1 reasons of up to 1001 characters"),
+    ],
+)
+def test_an_order_that_no_safeguard_can_have_meant_is_refused_in_words(changes: dict[str, object], reason: str) -> None:
+    with pytest.raises(MessageError, match=reason):
+        _received(**changes)

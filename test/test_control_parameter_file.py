@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import yaml
 
-from ttt_ros.control.node_parameters import CameraParameters
+from ttt_ros.control.node_parameters import CameraParameters, declarations
 from ttt_ros.control.parameter_file import load_parameter_file
 from ttt_ros.errors import ConfigurationError
 from ttt_ros.policies.shipped import REACTIVE_POLICY, SHIPPED_POLICY
@@ -126,3 +126,7 @@ def test_a_parameter_file_of_aliases_that_mean_billions_of_values_is_refused(tmp
     path.write_text("a0: &a0 {x: 1}\n" + "".join(levels), encoding="utf-8")
     with pytest.raises(ConfigurationError, match="holds more than 100000 values, aliases written out"):
         load_parameter_file(path)
+
+
+def test_no_string_and_so_no_path_can_be_changed_by_a_message_while_the_node_runs() -> None:
+    assert not [each.name for each in declarations({}) if each.live and each.kind.startswith("string")]

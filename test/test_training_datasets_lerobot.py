@@ -124,6 +124,19 @@ def test_an_image_that_cannot_be_decoded_is_refused_with_its_row(tmp_path: Path)
         list(LeRobotSource(root).episode(0).cameras["top"])
 
 
+@pytest.mark.parametrize("elsewhere", ["/etc/hostname", "../outside.png", "images/../../outside.png"])
+def test_an_image_outside_of_the_data_set_is_not_opened(tmp_path: Path, elsewhere: str) -> None:
+    root = dataset(tmp_path / "set", version="v2.1")
+    path = only_file(root / "data", "*.parquet")
+    table = pq.read_table(path)
+    column = table.column_names.index("observation.images.top")
+    images = table.column(column).to_pylist()
+    images[5] = {"bytes": None, "path": elsewhere}
+    pq.write_table(table.set_column(column, table.field(column), pa.array(images, type=table.field(column).type)), path)
+    with pytest.raises(RecordingError, match=r"image 5 of .* is said to be .*, outside of it; do not trust it"):
+        list(LeRobotSource(root).episode(0).cameras["top"])
+
+
 def test_a_value_that_is_not_finite_is_refused_with_its_place(tmp_path: Path) -> None:
     root = dataset(tmp_path / "set", version="v2.1")
     path = only_file(root / "data", "*.parquet")

@@ -24,7 +24,7 @@ class BagReader:
 
         Raises:
             RecordingError: the path is missing, or the bag holds no message that can be read; without ``salvage`` also if its
-                metadata.yaml is missing, or a file is truncated or damaged.
+                metadata.yaml is missing, or a file is truncated or damaged; or it says that it ends before it starts.
         """
         self._path = path
         if not path.exists():
@@ -34,6 +34,13 @@ class BagReader:
             self._bag.close()
             lost = f" ({self.damage})" if self.damage else ""
             raise RecordingError(f"the bag {path} holds no message{lost}; check that its topics were published, and record it again")
+        backwards = self._bag.start - self._bag.end
+        if backwards > 0:
+            self._bag.close()
+            raise RecordingError(
+                f"the bag {path} says that it ends {backwards} ns before it starts; its description is damaged, "
+                "restore it with `ros2 bag reindex`"
+            )
 
     @property
     def topics(self) -> tuple[BagTopic, ...]:

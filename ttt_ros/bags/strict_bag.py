@@ -5,11 +5,18 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from rosbags.interfaces import ConnectionExtRosbag2
-from rosbags.rosbag2 import Reader
+from rosbags.rosbag2 import Reader, storage_mcap
 
 from ttt_ros.bags.offered_qos import OfferedQos
 from ttt_ros.bags.recorded import BagMessage, BagTopic
+from ttt_ros.bags.unpacking import unpacked_lz4, unpacked_zstd
 from ttt_ros.errors import RecordingError
+
+# rosbags unpacks a chunk to whatever it holds, and a few bytes can hold gigabytes.
+getattr(storage_mcap, "DECOMPRESSORS", {}).update(
+    lz4=lambda data, _size: unpacked_lz4(data),
+    zstd=lambda data, _size: unpacked_zstd(data),
+)
 
 
 class StrictBag:
@@ -32,6 +39,12 @@ class StrictBag:
         with _damage_explained(path):
             self._reader = Reader(path)
             self._reader.open()
+        try:
+            with _damage_explained(path):
+                self._check_description()
+        except RecordingError:
+            self.close()
+            raise
 
     @property
     def connections(self) -> list[BagTopic]:
@@ -73,7 +86,16 @@ class StrictBag:
             return
         with _damage_explained(self._path):
             for connection, stamp, cdr in self._reader.messages(connections):
+                if not (isinstance(stamp, int) and isinstance(cdr, bytes)):
+                    raise TypeError(f"a message on {connection.topic} has the stamp {stamp!r:.60} and is {type(cdr).__name__}, not bytes")
                 yield BagMessage(connection.topic, connection.msgtype, stamp, cdr)
+
+    def _check_description(self) -> None:
+        """SQLite and YAML keep values of any type in any place, and rosbags hands them on."""
+        for topic in self.connections:
+            if not (isinstance(topic.name, str) and isinstance(topic.message_type, str) and isinstance(topic.count, int)):
+                raise TypeError(f"a topic is called {topic.name!r:.60}, of {topic.message_type!r:.60}, with {topic.count!r:.60} messages")
+        _ = self.count, self.start, self.end  # which raise where a number is none
 
     def close(self) -> None:
         """Closes the files; a second call does nothing."""

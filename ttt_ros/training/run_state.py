@@ -9,10 +9,11 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from ttt_ros.errors import CheckpointError
-from ttt_ros.policies.tensor_file import write_tensors
+from ttt_ros.policies.tensor_file import seal, write_tensors
 
 _OPTIMISER = "optimiser"
 _HEADER_KEY = "state"
+_SEAL_KEY = "seal"
 
 
 def save_state(path: Path, *, modules: dict[str, nn.Module], optimiser: torch.optim.Optimizer, facts: dict[str, Any]) -> None:
@@ -20,19 +21,23 @@ def save_state(path: Path, *, modules: dict[str, nn.Module], optimiser: torch.op
     tensors = {f"{prefix}.{name}": tensor for prefix, module in modules.items() for name, tensor in module.state_dict().items()}
     for number, slots in optimiser.state_dict()["state"].items():
         tensors |= {f"{_OPTIMISER}.{number}.{slot}": tensor for slot, tensor in slots.items()}
-    write_tensors(path, tensors, metadata={_HEADER_KEY: json.dumps(facts)})
+    description = json.dumps(facts)
+    write_tensors(path, tensors, metadata={_HEADER_KEY: description, _SEAL_KEY: seal(tensors, description)})
 
 
 def load_state(path: Path, *, modules: dict[str, nn.Module], optimiser: torch.optim.Optimizer) -> dict[str, Any]:
     """Fills the modules and the optimiser from ``path`` and returns the facts.
 
     Raises:
-        CheckpointError: the file cannot be read or belongs to a run with other sizes.
+        CheckpointError: the file cannot be read, was altered, or belongs to a run with other sizes.
     """
     try:
         with safe_open(path, framework="pt") as file:
-            facts: dict[str, Any] = json.loads((file.metadata() or {})[_HEADER_KEY])
+            metadata = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        if metadata.get(_SEAL_KEY) != seal(tensors, metadata[_HEADER_KEY]):
+            raise ValueError("it does not have the checksum that is written in it, so it was altered or is of an older release")
+        facts: dict[str, Any] = json.loads(metadata[_HEADER_KEY])
         for prefix, module in modules.items():
             module.load_state_dict(_below(tensors, prefix))
         optimiser.load_state_dict(optimiser.state_dict() | {"state": _slots(_below(tensors, _OPTIMISER))})

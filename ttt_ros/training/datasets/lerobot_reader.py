@@ -7,13 +7,13 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeAlias
 
-import cv2
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from ttt_ros.errors import RecordingError
+from ttt_ros.control.images import decode_compressed
+from ttt_ros.errors import ObservationError, RecordingError
 from ttt_ros.training.datasets.episode import Episode, Frames, Layout, Pixels, check_index
 from ttt_ros.training.datasets.lerobot_info import ACTION, ENVIRONMENT, IMAGE_PREFIX, STATE, Info, read_info
 from ttt_ros.training.datasets.video import VideoFrames
@@ -148,13 +148,21 @@ class ImageColumn:
 
     def _decoded(self, image: _Row, row: int) -> Pixels:
         data = image.get("bytes")
-        path = self.root / (image.get("path") or "")
-        if data is None and path.is_file():
-            data = path.read_bytes()
-        bgr = cv2.imdecode(np.frombuffer(data, dtype=np.uint8), cv2.IMREAD_COLOR) if data else None
-        if bgr is None:
-            raise RecordingError(f"image {row} of '{self.key}' in {self.root} is missing or cannot be decoded; download the data set again")
-        return np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), dtype=np.uint8)
+        if data is None:
+            data = self._read(Path(image.get("path") or ""), row)
+        try:
+            return decode_compressed(data or b"", "")
+        except ObservationError as error:
+            raise RecordingError(
+                f"image {row} of '{self.key}' in {self.root} is missing or cannot be decoded ({error}); download the data set again"
+            ) from None
+
+    def _read(self, path: Path, row: int) -> bytes:
+        """An image beside the table. By name and not by where links lead to, because downloaded data sets are made of links."""
+        if path.is_absolute() or ".." in path.parts:
+            raise RecordingError(f"image {row} of '{self.key}' in {self.root} is said to be {path}, outside of it; do not trust it")
+        file = self.root / path
+        return file.read_bytes() if file.is_file() else b""
 
 
 def _read_table(path: Path) -> pa.Table:

@@ -10,9 +10,10 @@ from ttt_ros.configuration import validated
 from ttt_ros.errors import CheckpointError, ConfigurationError
 from ttt_ros.policies.bounded_building import at_most
 from ttt_ros.policies.sight import Sight, SightConfig
-from ttt_ros.policies.tensor_file import write_tensors
+from ttt_ros.policies.tensor_file import seal, write_tensors
 
 _HEADER_KEY = "sight"
+_SEAL_KEY = "seal"
 
 _ALLOWANCE = 10_000_000
 """Numbers that a Sight may hold beside those in its file: a grid of its images."""
@@ -20,20 +21,23 @@ _ALLOWANCE = 10_000_000
 
 def save_sight(sight: Sight, path: Path) -> None:
     """Writes the tensors of ``sight``, and its sizes into the header."""
-    write_tensors(path, sight.state_dict(), metadata={_HEADER_KEY: json.dumps(dataclasses.asdict(sight.config))})
+    tensors, description = sight.state_dict(), json.dumps(dataclasses.asdict(sight.config))
+    write_tensors(path, tensors, metadata={_HEADER_KEY: description, _SEAL_KEY: seal(tensors, description)})
 
 
 def load_sight(path: Path) -> Sight:
     """Reads what ``save_sight`` wrote.
 
     Raises:
-        CheckpointError: the file is missing, cut short, or holds something else.
+        CheckpointError: the file is missing, cut short, altered, or holds something else.
     """
     try:
         with safe_open(path, framework="pt") as file:
-            sizes = json.loads(file.metadata()[_HEADER_KEY])
+            metadata = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        config = validated(SightConfig, sizes, source=str(path))
+        if metadata.get(_SEAL_KEY) != seal(tensors, metadata[_HEADER_KEY]):
+            raise ValueError("it does not have the checksum that is written in it, so it was altered or is of an older release")
+        config = validated(SightConfig, json.loads(metadata[_HEADER_KEY]), source=str(path))
         # The sizes are anybody's, those of the tensors are bounded by the file.
         with at_most(_ALLOWANCE + 2 * sum(tensor.numel() for tensor in tensors.values())):
             sight = Sight(config)
