@@ -84,11 +84,11 @@ def test_it_starts_in_base_and_permits_adaptation_once_every_stream_has_proven_g
     [
         pytest.param({"gradient_norm": math.nan}, 2, SafeguardState.FROZEN, "gradient_norm nan is not finite", id="NaN gradient"),
         pytest.param({"gradient_norm": math.inf}, 2, SafeguardState.FROZEN, "gradient_norm inf is not finite", id="infinite gradient"),
-        pytest.param({"gradient_norm": 25.0}, 2, SafeguardState.FROZEN, "gradient_norm 25 above 2", id="gradient limit"),
+        pytest.param({"gradient_norm": 25.0}, 2, SafeguardState.FROZEN, "gradient_norm 25 above 4", id="gradient limit"),
         pytest.param({"drift": 0.3}, 2, SafeguardState.FROZEN, "drift_total 0.3 above 0.25", id="drift limit"),
         pytest.param({"drift": 0.6}, 1, SafeguardState.BASE, "drift_total 0.6 above 0.5", id="drift far beyond"),
         pytest.param({"action_deviation": 0.2}, 2, SafeguardState.BASE, "action_deviation 0.2 rad above 0.1 rad", id="other actions"),
-        pytest.param({"prediction_loss": 5.0}, 3, SafeguardState.FROZEN, "prediction_loss 5 above 4", id="prediction loss"),
+        pytest.param({"prediction_loss": 6.0}, 3, SafeguardState.FROZEN, "prediction_loss 6 above 5", id="prediction loss"),
     ],
 )
 def test_a_bad_window_leads_down_at_once_with_signal_value_and_limit(
