@@ -1,5 +1,6 @@
 """The Meta-World extra; skipped where Meta-World is not installed."""
 
+import dataclasses
 import sys
 import warnings
 from collections.abc import Iterator
@@ -71,6 +72,31 @@ def test_an_object_offset_moves_something_in_the_image_and_nothing_in_the_world(
     np.testing.assert_array_equal(robot.measured(), measured)
 
 
+def test_the_surroundings_are_where_the_world_has_them(robot: Any) -> None:
+    from metaworld_tasks import SURROUNDINGS
+
+    robot.reset(1)
+    environment = robot._environment
+    told = dict(zip(SURROUNDINGS, environment.surroundings(), strict=True))
+    np.testing.assert_allclose([told[f"goal_{axis}"] for axis in "xyz"], environment._environment._target_pos, rtol=1e-6)
+    np.testing.assert_allclose([told[f"object_{axis}"] for axis in "xyz"], environment._environment._get_pos_objects()[:3], atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["training.yaml", "lstm.yaml"])
+def test_the_trainings_suit_the_benchmark_and_each_other(name: str) -> None:
+    from metaworld_tasks import IMAGE_SIZE, SURROUNDINGS
+
+    from ttt_ros.configuration import load_yaml
+    from ttt_ros.training.dataset_training import DatasetTrainingConfig
+
+    config, first = (load_yaml(EXTRA / each, DatasetTrainingConfig) for each in (name, "training.yaml"))
+    assert config.data == first.data
+    assert dataclasses.replace(config.policy, memory=0) == first.policy
+    assert config.data.horizon == _benchmark().robot.horizon
+    assert config.data.image_size == IMAGE_SIZE
+    assert config.data.landmarks == SURROUNDINGS
+
+
 def test_nothing_in_the_package_knows_metaworld_by_name() -> None:
     package = EXTRA.parent.parent / "ttt_ros"
     assert not [path for path in package.rglob("*.py") if "metaworld" in path.read_text(encoding="utf-8").lower().replace("-", "")]
@@ -89,3 +115,4 @@ def test_the_recorder_writes_what_the_training_reads(tmp_path: Path, monkeypatch
     assert episode.instruction == "reach the red mark"
     assert source.layout.state_names == source.layout.action_names == ("hand_x", "hand_y", "hand_z", "gripper")
     assert len(list(episode.cameras["corner"])) == len(episode)
+    assert episode.environment.shape == (len(episode), len(source.layout.environment_names))

@@ -20,6 +20,8 @@ EXPERTS = {
     "door-open": metaworld.policies.SawyerDoorOpenV3Policy,
 }
 
+SURROUNDINGS = ("object_x", "object_y", "object_z", "goal_x", "goal_y", "goal_z")
+
 IMAGE_SIZE = (96, 96)  # px
 _CAMERA = "corner2"
 _CAMERA_POSITION = (0.75, 0.075, 0.7)  # m, nearer than as shipped, so that an object is more than a few pixels wide
@@ -75,6 +77,10 @@ class MetaWorldEnvironment(gymnasium.Env[dict[str, Any], NDArray[np.float32]]):
         """What the scripted expert would do now."""
         # Some experts change the observation that they are given.
         return np.clip(self._expert.get_action(self._seen.copy()), -1.0, 1.0).astype(np.float32)
+
+    def surroundings(self) -> NDArray[np.float32]:
+        """Where the object and the goal are, m, in the order of SURROUNDINGS."""
+        return np.concatenate([self._seen[4:7], self._environment._target_pos]).astype(np.float32)
 
     def set_object_offset(self, offset: tuple[float, float, float]) -> None:
         """From now on the camera shows what the task is about ``offset`` metres from where it is; physics does not know."""

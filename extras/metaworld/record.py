@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from metaworld_tasks import IMAGE_SIZE, MetaWorldEnvironment, make_environment
+from metaworld_tasks import IMAGE_SIZE, SURROUNDINGS, MetaWorldEnvironment, make_environment
 
 from ttt_ros.configuration import load_yaml
 from ttt_ros.evaluation.environments.configuration import Benchmark
@@ -23,6 +23,7 @@ _BENCHMARK = Path(__file__).with_name("benchmark.yaml")
 _NANOSECONDS = 1e9
 _FIRST_SEED = 1_000_000  # far above the seeds of an evaluation
 _ATTEMPTS = 1000
+_STEP_LIMIT = 160  # whoever takes longer has got stuck, and shows nothing worth learning
 _NOISE = 0.5  # largest standard deviation of the noise on an episode's actions; an action is at most 1
 _NOISE_CORRELATION = 0.8
 
@@ -36,12 +37,13 @@ def demonstrate(description: RobotDescription, task: EnvironmentTask, environmen
     random = np.random.default_rng(seed)
     scale = random.uniform(0.0, _NOISE)
     noise = np.zeros(len(description.channels))
-    images, states, actions = [], [], []
+    images, states, actions, surroundings = [], [], [], []
     left = description.horizon
     robot.reset(seed)
-    while left and robot.steps < description.step_limit:
+    while left and robot.steps < _STEP_LIMIT:
         images.append(robot.image())
         states.append(robot.measured())
+        surroundings.append(environment.surroundings())
         action = environment.expert_action().astype(np.float64)
         actions.append(targets(description.channels, actions=action, measured=states[-1]))
         noise = _NOISE_CORRELATION * noise + np.sqrt(1 - _NOISE_CORRELATION**2) * random.normal(0.0, scale, len(noise))
@@ -57,6 +59,7 @@ def demonstrate(description: RobotDescription, task: EnvironmentTask, environmen
         actions=np.array(actions, dtype=np.float32),
         instruction=task.instruction,
         cameras={description.camera: images},
+        environment=np.array(surroundings),
     )
 
 
@@ -75,7 +78,7 @@ def demonstrations(benchmark: Benchmark, episodes: int) -> Iterator[Episode]:
 def main() -> None:
     """Records to the folder named on the command line."""
     warnings.filterwarnings("ignore", message="Constant.s. may be too high")  # an expert's actions are clipped, and say so in every step
-    out, episodes = Path(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 40
+    out, episodes = Path(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 100
     benchmark = load_yaml(_BENCHMARK, Benchmark)
     robot = benchmark.robot
     layout = Layout(
@@ -83,6 +86,7 @@ def main() -> None:
         action_names=robot.proprioception_names,
         cameras={robot.camera: IMAGE_SIZE},
         rate=1 / robot.period,
+        environment_names=SURROUNDINGS,
     )
     out.parent.mkdir(parents=True, exist_ok=True)
     count = write_lerobot(out, demonstrations(benchmark, episodes), layout=layout, robot="sawyer")
