@@ -1,7 +1,9 @@
 """Bags in every storage and compression, and damaged ones: what is sound is read, and what is not is said."""
 
+import dataclasses
 import shutil
 import sqlite3
+import struct
 import tracemalloc
 from pathlib import Path
 from types import SimpleNamespace
@@ -172,6 +174,31 @@ def test_a_corrupt_chunk_costs_its_own_messages_alone(tmp_path: Path, compressio
         assert "bag.mcap is corrupt at byte" in said
         assert [message.stamp for message in bag.messages()] == found
         assert bag.damage == said
+
+
+def test_of_a_bag_with_an_index_no_chunk_is_read_before_its_messages_are_asked_for(tmp_path: Path) -> None:
+    path = foreign(tmp_path / "bag.mcap", compression=CompressionType.NONE)
+    content = bytearray(path.read_bytes())
+    content[1000] ^= 0xFF  # the checksum of its chunk tells, once it is read
+    path.write_bytes(content)
+    with BagReader(path, salvage=True) as bag:
+        assert bag.damage == ""
+        assert len(list(bag.messages())) < 1000
+        assert "bag.mcap is corrupt at byte" in bag.damage
+
+
+@pytest.mark.parametrize("field", ["chunk_start_offset", "chunk_length", "message_start_time", "message_end_time"])
+def test_an_index_that_contradicts_the_file_is_not_believed(tmp_path: Path, field: str) -> None:
+    path = foreign(tmp_path / "bag.mcap", compression=CompressionType.NONE)
+    with path.open("rb") as indexed:
+        index = make_reader(indexed).get_summary().chunk_indexes[3]
+    fields = (index.message_start_time, index.message_end_time, index.chunk_start_offset, index.chunk_length)
+    garbled = dataclasses.replace(index, **{field: getattr(index, field) + 16})
+    wrong = (garbled.message_start_time, garbled.message_end_time, garbled.chunk_start_offset, garbled.chunk_length)
+    path.write_bytes(path.read_bytes().replace(struct.pack("<QQQQ", *fields), struct.pack("<QQQQ", *wrong)))
+    messages, damage = read(path)
+    assert [message.stamp for message in messages] == list(range(1000))
+    assert damage == ""
 
 
 def test_a_garbled_chunk_without_checksum_gives_the_messages_before_the_damage(tmp_path: Path) -> None:

@@ -1,12 +1,16 @@
 """Camera images of any encoding become RGB tensors of the policy's size, or are refused with the reason."""
 
+from collections.abc import Callable
+
 import cv2
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from ttt_ros.control.images import RawImage, decode_compressed, opencv_rgb, policy_image
+from ttt_ros.control.images import DeferredImage, RawImage, decode_compressed, opencv_rgb, policy_image
 from ttt_ros.errors import ObservationError
 from ttt_ros.policies.specification import CameraSpecification
 
@@ -118,3 +122,36 @@ def test_compressed_bytes_that_are_no_image_are_refused(data: bytes) -> None:
 def test_compressed_depth_is_refused(image_format: str) -> None:
     with pytest.raises(ObservationError, match="depth"):
         decode_compressed(b"", image_format)
+
+
+def outcome(make: Callable[[], torch.Tensor]) -> list[int] | str:
+    """The pixels, or why there are none."""
+    try:
+        return make().flatten().tolist()
+    except ObservationError as refusal:
+        return str(refusal)
+
+
+@given(height=st.integers(1, 40), width=st.integers(1, 60), seed=st.integers(0, 9))
+def test_a_deferred_image_is_the_same_image_or_is_refused_for_the_same_reason(height: int, width: int, seed: int) -> None:
+    rgb = np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    assert outcome(lambda: DeferredImage(rgb, CAMERA).tensor) == outcome(lambda: policy_image(rgb, CAMERA))
+
+
+def test_a_deferred_image_is_refused_when_it_comes() -> None:
+    with pytest.raises(ObservationError, match="the policy was trained on"):
+        DeferredImage(np.zeros((7, 12, 3), dtype=np.uint8), CAMERA)
+
+
+def test_a_deferred_image_is_made_once_and_only_when_it_is_looked_at() -> None:
+    made: list[torch.Tensor] = []
+
+    def finish(image: torch.Tensor) -> torch.Tensor:
+        made.append(image)
+        return image + 1
+
+    image = DeferredImage(GREY, CAMERA, finish=finish)
+    assert not made
+    assert torch.equal(image.tensor, torch.from_numpy(GREY) + 1)
+    assert image.tensor is image.tensor
+    assert len(made) == 1

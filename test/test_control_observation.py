@@ -2,11 +2,13 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ttt_ros.control.images import DeferredImage
 from ttt_ros.control.observation import Fault, ObservationAssembler
 from ttt_ros.errors import ObservationError, SpecificationError
 from ttt_ros.policies.observation import Observation
@@ -65,6 +67,25 @@ def test_an_observation_holds_what_the_sensors_said() -> None:
     assert observation.joint_positions.dtype == torch.float32
     assert observation.joint_positions.tolist() == [0.5, -0.5]
     assert observation.instruction == "pick the cube"
+
+
+def test_of_deferred_frames_only_the_one_that_is_looked_at_is_made() -> None:
+    made: list[int] = []
+
+    def deferred(value: int) -> DeferredImage:
+        rgb = np.full((8, 12, 3), value, dtype=np.uint8)
+        return DeferredImage(rgb, SPECIFICATION.cameras[0], finish=lambda image: made.append(value) or image)
+
+    assembler = filled_assembler(front=NOW - 30 * MS)
+    for value in (1, 2, 3):
+        assembler.add_image("front", NOW - 30 * MS + value, deferred(value))
+        observation = observed(assembler)
+    assert list(observation.images) == ["front", "wrist"]
+    assert not made
+    assert torch.equal(observation.images["front"], frame("front", value=3))
+    assert made == [3]
+    with pytest.raises(ObservationError, match="camera 'rear' is not one of the policy's"):
+        assembler.add_image("rear", NOW, deferred(4))
 
 
 def test_an_observation_names_the_messages_that_it_was_put_together_from() -> None:

@@ -1,5 +1,6 @@
 """An mcap file read as far as it is sound, with or without its index."""
 
+import struct
 from collections import Counter
 from collections.abc import Collection, Iterator
 from functools import cached_property
@@ -7,7 +8,7 @@ from pathlib import Path
 
 from mcap.opcode import Opcode
 from mcap.reader import make_reader
-from mcap.records import Channel
+from mcap.records import Channel, ChunkIndex
 from mcap.stream_reader import MAGIC_SIZE
 from rosbags.rosbag2.metadata import parse_qos
 
@@ -22,6 +23,9 @@ _RUN_BYTES = 1 << 20
 
 _CUT_BYTES = 1 << 26
 """No more is read of a chunk that seems to end behind the end of the file: if its length is garbled, it may be of any size."""
+
+_STAMPS = struct.Struct("<QQ")
+"""First and last time of recording, with which a chunk begins."""
 
 _STANDARD_OPCODES = 0x0F
 _PRIVATE_OPCODES = 0x80
@@ -131,6 +135,7 @@ class McapFile:
 
     def _read_index(self) -> bool:
         """Reads the index at the end of the file; False if there is none or it makes no sense."""
+        self._file.seek(0)  # the library looks for the magic where the file stands
         try:
             summary = make_reader(self._file).get_summary()
         # Everything: garbled bytes end in any error, from struct.error to MemoryError.
@@ -139,8 +144,7 @@ class McapFile:
         if summary is None or summary.statistics is None or not summary.channels:
             return False
         indexes, statistics = summary.chunk_indexes, summary.statistics
-        whole = all(index.chunk_start_offset + index.chunk_length <= self._size for index in indexes)
-        if not indexes or len(indexes) != statistics.chunk_count or not whole:
+        if not indexes or len(indexes) != statistics.chunk_count or not all(map(self._is_chunk, indexes)):
             return False
         self._types = {number: schema.name for number, schema in summary.schemas.items()}
         self._channels = dict(summary.channels)
@@ -155,6 +159,17 @@ class McapFile:
             for index in indexes
         ]
         return True
+
+    def _is_chunk(self, index: ChunkIndex) -> bool:
+        """Whether there is a whole chunk where ``index`` says, of that length and with those stamps."""
+        opcode, end = self._record(index.chunk_start_offset)
+        stamps = self._file.read(_STAMPS.size)
+        return (
+            opcode == Opcode.CHUNK
+            and end == index.chunk_start_offset + index.chunk_length <= self._size
+            and len(stamps) == _STAMPS.size
+            and _STAMPS.unpack(stamps) == (index.message_start_time, index.message_end_time)
+        )
 
     def _survey(self) -> None:
         """Walks over the file from its beginning to the first place that makes no sense."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 import cv2
 import numpy as np
@@ -124,12 +125,43 @@ def policy_image(rgb: Pixels, camera: CameraSpecification) -> Tensor:
     Raises:
         ObservationError: the image is smaller than the policy's, or its aspect ratio differs by more than a pixel.
     """
+    _check_size(rgb, camera)
+    return _resized(rgb, camera)
+
+
+class DeferredImage:
+    """An image that is brought to the policy's size once somebody looks at it: most frames are replaced by the next before that.
+
+    What is wrong with a frame is said when it comes, as by ``policy_image``; only the work waits.
+    """
+
+    def __init__(self, rgb: Pixels, camera: CameraSpecification, *, finish: Callable[[Tensor], Tensor] = lambda image: image) -> None:
+        """Keeps ``rgb``, (height, width, 3), whose memory must not change; ``finish`` gets the result of ``policy_image``.
+
+        Raises:
+            ObservationError: see ``policy_image``.
+        """
+        _check_size(rgb, camera)
+        self._rgb = rgb
+        self._camera = camera
+        self._finish = finish
+
+    @cached_property
+    def tensor(self) -> Tensor:
+        """The image as the policy gets it, uint8 of shape (camera.height, camera.width, 3)."""
+        return self._finish(_resized(self._rgb, self._camera))
+
+
+def _check_size(rgb: Pixels, camera: CameraSpecification) -> None:
     height, width = rgb.shape[:2]
-    if (height, width) == (camera.height, camera.width):
-        return torch.from_numpy(rgb.copy() if rgb.base is not None or not rgb.flags.writeable else rgb)
     if height < camera.height or width < camera.width or abs(width * camera.height - height * camera.width) > max(height, width):
         raise ObservationError(
             f"camera '{camera.name}' delivers {width}x{height} pixels, the policy was trained on {camera.width}x{camera.height};"
             " set the camera to that size or to a larger one of the same aspect ratio"
         )
+
+
+def _resized(rgb: Pixels, camera: CameraSpecification) -> Tensor:
+    if rgb.shape[:2] == (camera.height, camera.width):
+        return torch.from_numpy(rgb.copy() if rgb.base is not None or not rgb.flags.writeable else rgb)
     return torch.from_numpy(cv2.resize(rgb, (camera.width, camera.height), interpolation=cv2.INTER_AREA))

@@ -1,7 +1,7 @@
 """Assembling one observation from camera frames, joint states and an instruction, or saying why it cannot be done."""
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ttt_ros.control.images import DeferredImage
 from ttt_ros.control.streams import StampOrder, StreamHealth
 from ttt_ros.errors import ObservationError, SpecificationError
 from ttt_ros.policies.observation import Observation
@@ -44,7 +45,24 @@ class Fault:
 @dataclass(frozen=True, kw_only=True)
 class _Frame:
     stamp: int
-    image: Tensor
+    image: Tensor | DeferredImage
+
+
+class _Images(Mapping[str, Tensor]):
+    """The images of one observation by camera; a deferred one is made when it is first looked at."""
+
+    def __init__(self, images: Mapping[str, Tensor | DeferredImage]) -> None:
+        self._images = images
+
+    def __getitem__(self, name: str) -> Tensor:
+        image = self._images[name]
+        return image.tensor if isinstance(image, DeferredImage) else image
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._images)
+
+    def __len__(self) -> int:
+        return len(self._images)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,13 +104,15 @@ class ObservationAssembler:
         self._instruction = ""
         self._instruction_refusal = ""
 
-    def add_image(self, name: str, stamp: int, image: Tensor) -> None:
+    def add_image(self, name: str, stamp: int, image: Tensor | DeferredImage) -> None:
         """Takes a frame of camera ``name``: RGB, uint8, (height, width, 3) as specified. The tensor is kept, not copied.
 
         Raises:
             ObservationError: the camera is unknown, or shape or dtype are not those specified.
         """
-        self._check_image(name, image)
+        self._check_camera(name)
+        if isinstance(image, Tensor):
+            self._check_image(name, image)
         if self._in_order(name, stamp):
             self._frames[name] = _Frame(stamp=stamp, image=image)
 
@@ -129,7 +149,7 @@ class ObservationAssembler:
             return _fault("apart", JOINT_STATES, "nearest reading is away from the oldest camera frame by", distance, self._tolerance)
         return Observation(
             stamp=max(frame.stamp for frame in self._frames.values()),
-            images={name: self._frames[name].image for name in self._cameras},
+            images=_Images({name: self._frames[name].image for name in self._cameras}),
             joint_positions=joints.positions,
             instruction=self._instruction,
             sources={name: self._frames[name].stamp for name in self._cameras} | {JOINT_STATES: joints.stamp},
@@ -180,9 +200,11 @@ class ObservationAssembler:
             return _fault("apart", oldest, "newest frame is behind that of another camera by", spread, self._tolerance)
         return None
 
-    def _check_image(self, name: str, image: Tensor) -> None:
+    def _check_camera(self, name: str) -> None:
         if name not in self._cameras:
             raise ObservationError(f"camera '{name}' is not one of the policy's: {', '.join(self._cameras)}")
+
+    def _check_image(self, name: str, image: Tensor) -> None:
         expected = _image_shape(self._cameras[name])
         if tuple(image.shape) != expected:
             raise ObservationError(f"camera '{name}': image of shape {tuple(image.shape)}, the policy expects {expected}")

@@ -5,6 +5,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TypeAlias, cast
 
@@ -17,7 +18,7 @@ from ttt_ros.adaptation.report import WindowReport
 from ttt_ros.bags.content import header_stamp as stamp_of
 from ttt_ros.bags.content import image_rgb, joint_positions
 from ttt_ros.bags.reader import BagReader
-from ttt_ros.control.images import policy_image
+from ttt_ros.control.images import DeferredImage
 from ttt_ros.control.loop import Command, Outcome
 from ttt_ros.control.schedule import Chunk, Positions
 from ttt_ros.control.session import Session, SessionConfig
@@ -191,11 +192,12 @@ class _Player:
         assert stamp is not None  # both image types have a header
         if camera is None:
             return
-        recorded = image_rgb(event.content)
-        self._listener.heard_image(camera.name, recorded, stamp=stamp, now=event.now)
-        image = policy_image(recorded, camera)
+        rgb = image_rgb(event.content)
+        self._listener.heard_image(camera.name, rgb, stamp=stamp, now=event.now)
         if self._arm.control is Control.NOISE:
-            image = _noisy(image, np.random.default_rng([self._seed, stamp]))
+            image = DeferredImage(rgb, camera, finish=partial(_noisy, seed=self._seed, stamp=stamp))
+        else:
+            image = DeferredImage(rgb, camera)
         self._session.assembler.add_image(camera.name, stamp, image)
 
     def _take_joints(self, event: Sensed) -> None:
@@ -312,8 +314,9 @@ class _Player:
         self._on_row(row)
 
 
-def _noisy(image: Tensor, generator: np.random.Generator) -> Tensor:
-    """One grey level up or down, or none, at each pixel and channel: below the noise of any camera."""
+def _noisy(image: Tensor, *, seed: int, stamp: int) -> Tensor:
+    """One grey level up or down, or none, at each pixel and channel: below the noise of any camera, and the same for a frame every time."""
+    generator = np.random.default_rng([seed, stamp])
     noise = torch.from_numpy(generator.integers(-1, 2, size=tuple(image.shape), dtype=np.int16))
     return (image.to(torch.int16) + noise).clamp(0, 255).to(torch.uint8)
 
