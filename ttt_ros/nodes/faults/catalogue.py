@@ -175,6 +175,11 @@ def _kept_up(seconds: float) -> Reaction:
     return seen
 
 
+def _endured(seconds: float) -> Reaction:
+    """The fault lasted for ``seconds``; whether all limits were kept meanwhile is what the observer tells."""
+    return lambda _rig, injection: seconds if time.monotonic() - injection.at >= seconds else None
+
+
 def _commands_cease(rig: Rig, injection: Injection) -> float | None:
     """Nothing is commanded any more for half a second, or the mode is base or safer."""
     commands = [heard.at for heard in rig.observer.commands if heard.at >= injection.at]
@@ -230,6 +235,7 @@ def _keeps_ticking(rig: Rig, injection: Injection) -> float | None:
     return 0.0 if share is not None and share >= _LEAST_TICKS else None
 
 
+_PUSHED = 8.0  # s, some thirty windows
 _STARVED = 3.0  # s
 _LEAST_TICKS = 0.8  # of those due
 
@@ -269,17 +275,19 @@ _ADAPTATION = (
     _of_the_policy(
         faulty_policy.SLOW_DRIFT,
         "every gradient points the same way, just shorter than the clip",
-        demand="windows refused or mode frozen, drift within its limit",
-        reaction=_either(_refused("probe_limit", "gate's limit"), _acts_in(Mode.FROZEN)),
-        deadline=15.0,
+        demand="windows refused, mode frozen, or drift and actions kept within their limits",
+        reaction=_either(_refused("probe_limit", "gate's limit"), _acts_in(Mode.FROZEN, because=_DRIFT_RULES), _endured(_PUSHED)),
+        deadline=_PUSHED,
+        lasts=_PUSHED,
         protection=Protection(parameters=_GATES_OFF, rules=_DRIFT_RULES),
     ),
     _of_the_policy(
         faulty_policy.FALLING_LOSS,
         "a loss that falls in every window while its gradient drives the actions away",
-        demand="windows refused or mode frozen, drift within its limit",
-        reaction=_either(_refused("probe_limit", "gate's limit"), _acts_in(Mode.FROZEN)),
-        deadline=15.0,
+        demand="windows refused, mode frozen, or drift and actions kept within their limits",
+        reaction=_either(_refused("probe_limit", "gate's limit"), _acts_in(Mode.FROZEN, because=_DRIFT_RULES), _endured(_PUSHED)),
+        deadline=_PUSHED,
+        lasts=_PUSHED,
         protection=Protection(parameters=_GATES_OFF, rules=_DRIFT_RULES),
     ),
     _of_the_policy(
