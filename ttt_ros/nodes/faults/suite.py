@@ -133,7 +133,7 @@ class _Suite:
         rig = self._running()
         rig.observer.begin()
         rig.answer = None
-        rig.wait(lambda: rig.observer.states, _MARGIN)
+        rig.wait(lambda: rig.observer.states and rig.observer.windows, _MARGIN)  # a window is full again after the trial before
         injection = Injection(at=time.monotonic(), last=MappingProxyType(dict(rig.relay.newest)))
         fault.inject(rig)
         rig.wait(lambda: fault.reaction(rig, injection) is not None, fault.deadline + fault.lasts + _MARGIN)
