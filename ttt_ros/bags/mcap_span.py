@@ -1,6 +1,7 @@
 """Stretches of an mcap file that are read at once: a chunk, or a run of messages outside of chunks (https://mcap.dev/spec)."""
 
 import struct
+import zlib
 from dataclasses import dataclass, field
 from io import BytesIO
 from typing import BinaryIO, NamedTuple
@@ -20,6 +21,9 @@ _MESSAGE_HEADER = struct.Struct("<HIQQ")
 
 _CHUNK_HEADER = struct.Struct("<QQQII")
 """First and last time of recording, size and checksum of the uncompressed records, length of the name of the compression."""
+
+_LENGTH = struct.Struct("<Q")
+"""Of the records of a chunk, which follow."""
 
 _PIECE = 64 * 1024
 
@@ -67,21 +71,38 @@ def read_span(file: BinaryIO, *, offset: int, end: int) -> SpanContents:
     # Everything: garbled bytes end in any error, from struct.error to MemoryError.
     except Exception as error:
         return SpanContents(problem=f"{type(error).__name__}: {error}" if str(error) else type(error).__name__)
-    return _contents(memoryview(data), between=(start, last))
+    return _contents(data, between=(start, last))
 
 
-def _uncompressed(raw: bytes) -> bytes:
+def _uncompressed(raw: bytes) -> memoryview:
     """The records of a chunk; of one that is cut off, its beginning."""
-    body = BytesIO(raw)
-    body.seek(RECORD_HEADER.size)
-    chunk = Chunk.read(ReadDataStream(body))
     _, length = RECORD_HEADER.unpack_from(raw)
     if len(raw) < RECORD_HEADER.size + length:
-        return _beginning(chunk)
-    stream, size = get_chunk_data_stream(chunk, validate_crc=True)
-    if size != chunk.uncompressed_size:
-        raise ValueError(f"a chunk holds {size} bytes instead of {chunk.uncompressed_size}")
-    return bytes(stream.read(size))
+        return memoryview(_beginning(_chunk(raw)))
+    _, _, size, checksum, compression = _CHUNK_HEADER.unpack_from(raw, RECORD_HEADER.size)
+    if compression:
+        stream, found = get_chunk_data_stream(_chunk(raw), validate_crc=True)
+        data = memoryview(stream.read(found))
+    else:
+        data = _stored(raw)
+        if checksum and zlib.crc32(data) != checksum:
+            raise ValueError("the checksum of a chunk is wrong")
+    if len(data) != size:
+        raise ValueError(f"a chunk holds {len(data)} bytes instead of {size}")
+    return data
+
+
+def _chunk(raw: bytes) -> Chunk:
+    body = BytesIO(raw)
+    body.seek(RECORD_HEADER.size)
+    return Chunk.read(ReadDataStream(body))
+
+
+def _stored(raw: bytes) -> memoryview:
+    """The records of a chunk without compression where they lie: the library copies them, which takes as long as reading them."""
+    at = RECORD_HEADER.size + _CHUNK_HEADER.size
+    (length,) = _LENGTH.unpack_from(raw, at)
+    return memoryview(raw)[at + _LENGTH.size : at + _LENGTH.size + length]
 
 
 def _beginning(chunk: Chunk) -> bytes:
