@@ -95,7 +95,8 @@ def _uncompressed(raw: bytes) -> memoryview:
 def _chunk(raw: bytes) -> Chunk:
     body = BytesIO(raw)
     body.seek(RECORD_HEADER.size)
-    return Chunk.read(ReadDataStream(body))
+    chunk: Chunk = Chunk.read(ReadDataStream(body))
+    return chunk
 
 
 def _stored(raw: bytes) -> memoryview:
