@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rosbags.typesys.store import Typestore
 
+from ttt_ros.bags.mapping import IMAGE_TYPES
 from ttt_ros.bags.message_types import message_types
 from ttt_ros.bags.reader import BagMessage
 from ttt_ros.control.images import RawImage, decode_compressed, opencv_rgb
@@ -32,8 +33,10 @@ def deserialized(message: BagMessage) -> Any:
     store = types()
     if message.message_type not in store.fielddefs:
         raise RecordingError(f"{message.topic} carries {message.message_type}, which is no standard message; leave the topic out")
+    # An image is viewed, for copying it costs as much as reading it; arrays of wider numbers are copied to where they are aligned.
+    cdr = memoryview(message.cdr) if message.message_type in IMAGE_TYPES else message.cdr
     try:
-        return store.deserialize_cdr(message.cdr, message.message_type)
+        return store.deserialize_cdr(cdr, message.message_type)
     # Everything: rosbags trusts the lengths that it reads, so damaged bytes end in any error, from ValueError to MemoryError.
     except Exception as error:
         raise RecordingError(

@@ -22,6 +22,9 @@ _MESSAGE_HEADER = struct.Struct("<HIQQ")
 _CHUNK_HEADER = struct.Struct("<QQQII")
 """First and last time of recording, size and checksum of the uncompressed records, length of the name of the compression."""
 
+_LENGTH = struct.Struct("<Q")
+"""Of the records of a chunk, which follow."""
+
 _UNPACKED: Mapping[str, Callable[[bytes], bytes]] = {"": bytes, "zstd": unpacked_zstd, "lz4": unpacked_lz4}
 """By the name of the compression; the mcap library allocates what a chunk claims, so it is not asked."""
 
@@ -69,24 +72,36 @@ def read_span(file: BinaryIO, *, offset: int, end: int) -> SpanContents:
     # Everything: garbled bytes end in any error, from struct.error to MemoryError.
     except Exception as error:
         return SpanContents(problem=f"{type(error).__name__}: {error}" if str(error) else type(error).__name__)
-    return _contents(memoryview(data), between=(start, last))
+    return _contents(data, between=(start, last))
 
 
-def _uncompressed(raw: bytes) -> bytes:
+def _uncompressed(raw: bytes) -> memoryview:
     """The records of a chunk; of one that is cut off, its beginning."""
-    body = BytesIO(raw)
-    body.seek(RECORD_HEADER.size)
-    chunk = Chunk.read(ReadDataStream(body))
     _, length = RECORD_HEADER.unpack_from(raw)
-    data = _UNPACKED[chunk.compression](chunk.data)
+    _, _, size, checksum, compressed = _CHUNK_HEADER.unpack_from(raw, RECORD_HEADER.size)
+    data = _unpacked(raw) if compressed else _stored(raw)
     # If the length of the chunk itself is garbled, it may seem cut off and be there as a whole; then its checksum counts.
-    if len(raw) < RECORD_HEADER.size + length and len(data) < chunk.uncompressed_size:
+    if len(raw) < RECORD_HEADER.size + length and len(data) < size:
         return data
-    if len(data) != chunk.uncompressed_size:
-        raise ValueError(f"a chunk holds {len(data)} bytes instead of {chunk.uncompressed_size}")
-    if chunk.uncompressed_crc and zlib.crc32(data) != chunk.uncompressed_crc:
+    if len(data) != size:
+        raise ValueError(f"a chunk holds {len(data)} bytes instead of {size}")
+    if checksum and zlib.crc32(data) != checksum:
         raise ValueError("a chunk does not have the checksum that is stated in it")
     return data
+
+
+def _unpacked(raw: bytes) -> memoryview:
+    body = BytesIO(raw)
+    body.seek(RECORD_HEADER.size)
+    chunk: Chunk = Chunk.read(ReadDataStream(body))
+    return memoryview(_UNPACKED[chunk.compression](chunk.data))
+
+
+def _stored(raw: bytes) -> memoryview:
+    """The records of a chunk without compression where they lie: the library copies them, which takes as long as reading them."""
+    at = RECORD_HEADER.size + _CHUNK_HEADER.size
+    (length,) = _LENGTH.unpack_from(raw, at)
+    return memoryview(raw)[at + _LENGTH.size : at + _LENGTH.size + length]
 
 
 def _contents(view: memoryview, *, between: tuple[int, int] | None) -> SpanContents:

@@ -22,6 +22,9 @@ from ttt_ros.safeguard.joint_values import check_names
 JOINT_STATES = "joint_states"
 INSTRUCTION = "instruction"
 
+_GREATEST_ANGLE = float(np.finfo(np.float32).max)
+"""What float32, in which policies compute, can hold; anything beyond becomes infinite."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Fault:
@@ -214,18 +217,15 @@ class ObservationAssembler:
     def _selected_positions(self, names: Sequence[str], positions: Sequence[float] | NDArray[np.float64]) -> Tensor:
         if len(names) != len(positions):
             raise ObservationError(f"{JOINT_STATES}: {len(names)} names and {len(positions)} positions; each joint needs both")
-        columns = _columns(tuple(names), self._joint_names)
-        with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite and is refused below
-            selected = np.asarray(positions, dtype=np.float32)[columns]
-        if not np.isfinite(selected).all():
-            worst = int(np.argmin(np.isfinite(selected)))
-            name, position = self._joint_names[worst], positions[columns[worst]]
-            raise ObservationError(f"{JOINT_STATES}: position of joint '{name}' is {position}, which is not a finite angle")
-        return torch.from_numpy(selected)
+        selected = np.asarray(positions, dtype=np.float64)[_columns(tuple(names), self._joint_names)]
+        for name, position in zip(self._joint_names, selected.tolist(), strict=True):
+            if not abs(position) <= _GREATEST_ANGLE:  # NaN is not either
+                raise ObservationError(f"{JOINT_STATES}: position of joint '{name}' is {position}, which is not a finite angle")
+        return torch.from_numpy(selected.astype(np.float32))
 
 
 @lru_cache(maxsize=64)
-def _columns(names: tuple[str, ...], wanted: tuple[str, ...]) -> list[int]:
+def _columns(names: tuple[str, ...], wanted: tuple[str, ...]) -> NDArray[np.int64]:
     """Where each of the ``wanted`` joints is among ``names``, which are the same in every message of a driver."""
     check_names(names)
     if len(set(names)) < len(names):
@@ -234,7 +234,7 @@ def _columns(names: tuple[str, ...], wanted: tuple[str, ...]) -> list[int]:
     missing = [name for name in wanted if name not in names]
     if missing:
         raise ObservationError(f"{JOINT_STATES}: joint '{missing[0]}' is missing; the message names {', '.join(names) or 'no joint'}")
-    return [names.index(name) for name in wanted]
+    return np.array([names.index(name) for name in wanted], dtype=np.int64)
 
 
 def _image_shape(camera: CameraSpecification) -> tuple[int, int, int]:
