@@ -11,7 +11,7 @@ from example_policies import INSTRUCTIONS, SPECIFICATION
 pytest.importorskip("rclpy", reason="ROS 2 is not installed")
 pytest.importorskip("ttt_ros.msg", reason="the messages are not built; run `make build`")
 
-from policy_under_test import policy_parameters, start_policy, start_safeguarded_policy
+from policy_under_test import policy_parameters, start_policy, start_safeguarded_policy, untrained_rules
 from robot_stand_in import RobotStandIn
 from ros_graph import Graph
 from ttt_ros.msg import ActionChunk, AdaptationStatus
@@ -129,7 +129,8 @@ def test_a_chunk_is_what_the_policy_answers_whatever_the_order_of_the_joints(
 def test_the_node_works_in_a_namespace(graph: Graph, tiny_checkpoint: Path) -> None:
     robot = RobotStandIn(graph, namespace="left_arm")
     chunks = graph.listen(ActionChunk, "/left_arm/policy/action_chunk")
-    graph.start(SafeguardNode, {"use_sim_time": True}, namespace="left_arm")
+    rules = str(untrained_rules(tiny_checkpoint.parent))
+    graph.start(SafeguardNode, {"use_sim_time": True, "rules": rules}, namespace="left_arm")
     graph.start(PolicyNode, policy_parameters(tiny_checkpoint), namespace="left_arm")
     robot.step()
     graph.bring_up("left_arm/safeguard", "left_arm/policy")
