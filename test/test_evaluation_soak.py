@@ -20,11 +20,11 @@ from ttt_ros.control.limits import JointLimits
 from ttt_ros.control.loop import ControlLoop
 from ttt_ros.control.orders import Order, Orders
 from ttt_ros.control.session import Session
+from ttt_ros.evaluation.soak.command import run_soak
 from ttt_ros.evaluation.soak.configuration import SoakConfig
 from ttt_ros.evaluation.soak.faults import Fault, Faults
 from ttt_ros.evaluation.soak.invariants import longest_container
 from ttt_ros.evaluation.soak.memory import private_memory, slope
-from ttt_ros.evaluation.soak.page import write_page
 from ttt_ros.evaluation.soak.run import soak
 from ttt_ros.evaluation.soak.watchdog import StalledError, Watchdog
 from ttt_ros.safeguard.ladder import Mode
@@ -187,8 +187,7 @@ def test_the_longest_container_is_found_wherever_it_is() -> None:
 
 
 def test_the_page_and_the_figures_are_written(tmp_path: Path) -> None:
-    result = run(replace(SHORT, chunks=100), tmp_path)
-    write_page(result, tmp_path)
+    assert run_soak(replace(SHORT, chunks=100), tmp_path).passed
     assert "Everything held" in (tmp_path / "report.html").read_text()
     assert json.loads((tmp_path / "soak.json").read_text())["passed"] is True
     assert (tmp_path / "memory.png").stat().st_size > 1000

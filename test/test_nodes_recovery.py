@@ -11,7 +11,7 @@ pytest.importorskip("rclpy", reason="ROS 2 is not installed")
 pytest.importorskip("ttt_ros.msg", reason="the messages are not built; run `make build`")
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
-from policy_under_test import policy_parameters, start_policy
+from policy_under_test import policy_parameters, start_policy, untrained_rules
 from robot_stand_in import RobotStandIn
 from ros_graph import Graph, Inbox
 from std_srvs.srv import Trigger
@@ -65,7 +65,7 @@ def test_a_killed_policy_comes_back_in_base_and_its_trusted_weights_on_request_a
 ) -> None:
     folder = tmp_path / "recovery"
     chunks, health = graph.listen(ActionChunk, "policy/action_chunk"), graph.listen(DiagnosticArray, "/diagnostics")
-    graph.start(SafeguardNode, {"use_sim_time": True})
+    graph.start(SafeguardNode, {"use_sim_time": True, "rules": str(untrained_rules(tmp_path))})
     killed = start_process("policy_node", parameters=parameters(tiny_checkpoint, folder))
     robot.step()
     graph.bring_up("safeguard", "policy")

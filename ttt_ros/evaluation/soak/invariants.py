@@ -2,6 +2,7 @@
 
 from collections import Counter, deque
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 
@@ -39,20 +40,25 @@ class Invariants:
         self._limits = config.limits.select(SPECIFICATION.joint_names)
         self._base = tensor_checksum(policy.base_fast_weights())
         self._last: Positions | None = None
-        self._highest = 0
+        self._highest = self._outcomes = 0
         self._unpermitted: deque[int] = deque(maxlen=_REMEMBERED)
 
     def outcome(self, outcome: Outcome, order: Order) -> Outcome:
-        """A transition is handed to the adaptation: permitted only if the order in force says so."""
+        """A transition is handed to the adaptation: permitted only if the order in force says so.
+
+        Returns:
+            the same with a number of its own for a stamp, by which the report tells it: stamps recur when frames or the clock do.
+        """
         _demand(
             not outcome.permitted or (order.permit and order.mode == Mode.ADAPTING),
             "a transition counts as permitted in mode {}, permit {}",
             order.mode.label,
             order.permit,
         )
+        self._outcomes += 1
         if not outcome.permitted:
-            self._unpermitted.append(outcome.before.stamp)
-        return outcome
+            self._unpermitted.append(self._outcomes)
+        return replace(outcome, before=replace(outcome.before, stamp=self._outcomes))
 
     def command(self, command: Command, *, ordered: Order) -> None:
         """A control tick has decided under the order delivered last, whether that is still valid or not."""

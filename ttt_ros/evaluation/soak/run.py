@@ -29,12 +29,12 @@ ADAPTATION_LOG = "ttt_ros.adaptation.thread"
 _THOROUGH_EVERY = 500  # chunks
 
 
-def soak(config: SoakConfig, *, stacks: Path, advance: Callable[[int], None] = lambda _chunks: None) -> SoakResult:
+def soak(config: SoakConfig, *, stacks: Path, advance: Callable[[], None] = lambda: None) -> SoakResult:
     """Runs until there are enough chunks, or something does not hold.
 
     Args:
         stacks: file that takes the stacks of all threads in a deadlock.
-        advance: told of chunks as they come.
+        advance: called at every chunk.
 
     Raises:
         StalledError: a deadlock.
@@ -60,7 +60,7 @@ def _silenced(name: str) -> Iterator[None]:
 
 
 class _Run:
-    def __init__(self, config: SoakConfig, folder: Path, advance: Callable[[int], None]) -> None:
+    def __init__(self, config: SoakConfig, folder: Path, advance: Callable[[], None]) -> None:
         self._config = config
         self._advance = advance
         self._loop = SoakLoop(config, folder=folder)
@@ -126,7 +126,8 @@ class _Run:
         self._watchdog.alive()
         self._ticks += 1
         self._modes[self._loop.mode.label] += 1
-        self._advance(self._loop.chunks - before)
+        for _ in range(self._loop.chunks - before):
+            self._advance()
         if self._loop.chunks >= self._checked + _THOROUGH_EVERY:
             self._checked = self._loop.chunks
             self._loop.check_thoroughly()
