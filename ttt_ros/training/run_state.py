@@ -1,42 +1,37 @@
 """The state of a training run on disk, from which it goes on exactly."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from ttt_ros.errors import CheckpointError
-from ttt_ros.policies.tensor_file import write_tensors
+from ttt_ros.policies.tensor_file import read_sealed, write_sealed
 
 _OPTIMISER = "optimiser"
-_HEADER_KEY = "state"
 
 
 def save_state(path: Path, *, modules: dict[str, nn.Module], optimiser: torch.optim.Optimizer, facts: dict[str, Any]) -> None:
-    """Writes the modules, the optimiser's tensors and ``facts`` (plain JSON values) to one safetensors file."""
+    """Writes the modules, the optimiser's tensors and ``facts`` (plain JSON values) to one sealed safetensors file."""
     tensors = {f"{prefix}.{name}": tensor for prefix, module in modules.items() for name, tensor in module.state_dict().items()}
     for number, slots in optimiser.state_dict()["state"].items():
         tensors |= {f"{_OPTIMISER}.{number}.{slot}": tensor for slot, tensor in slots.items()}
-    write_tensors(path, tensors, metadata={_HEADER_KEY: json.dumps(facts)})
+    write_sealed(path, tensors, facts=facts)
 
 
 def load_state(path: Path, *, modules: dict[str, nn.Module], optimiser: torch.optim.Optimizer) -> dict[str, Any]:
     """Fills the modules and the optimiser from ``path`` and returns the facts.
 
     Raises:
-        CheckpointError: the file cannot be read or belongs to a run with other sizes.
+        CheckpointError: the file cannot be read, was altered, or belongs to a run with other sizes.
     """
     try:
-        with safe_open(path, framework="pt") as file:
-            facts: dict[str, Any] = json.loads((file.metadata() or {})[_HEADER_KEY])
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        facts, tensors = read_sealed(path)
         for prefix, module in modules.items():
             module.load_state_dict(_below(tensors, prefix))
         optimiser.load_state_dict(optimiser.state_dict() | {"state": _slots(_below(tensors, _OPTIMISER))})
-    except (SafetensorError, OSError, RuntimeError, KeyError, TypeError, ValueError, RecursionError) as error:
+    except (CheckpointError, RuntimeError, KeyError, TypeError, ValueError) as error:
         raise CheckpointError(f"the training state {path} does not fit this run ({error}); delete it to begin again") from None
     return facts
 
