@@ -1,7 +1,9 @@
 """A journal tells everything up to the moment at which its writer died, and notices whatever was changed since."""
 
+import base64
 import json
 import math
+import re
 import resource
 import signal
 import subprocess
@@ -263,14 +265,94 @@ def test_every_weight_is_in_one_sum_of_the_sketch(count: int):
         assert [abs(each) for each in found] == [float(index == place % 16) for index in range(16)]
 
 
+def sealed(path: Path, *bodies: bytes) -> Path:
+    """Lines with sound checksums, as somebody writes them who knows how."""
+    crc, lines = 0, []
+    for body in bodies:
+        crc = zlib.crc32(body, crc)
+        lines.append(body + f',"crc32":"{crc:08x}"}}\n'.encode())
+    path.write_bytes(b"".join(lines))
+    return path
+
+
+def changed(line: bytes, change: dict[str, object]) -> bytes:
+    record = json.loads(line)
+    del record["crc32"]
+    return json.dumps(record | change, separators=(",", ":")).encode()[:-1]
+
+
 @pytest.mark.parametrize("body", [b"no json", b'{"kind": [}', b'{"kind": "\xff"', b'{"a":' + b"[" * 100_000, b'{"n": ' + b"9" * 5000])
 def test_a_line_that_is_not_json_is_refused_although_its_checksum_fits(tmp_path: Path, body: bytes):
-    path = tmp_path / "journal"
-    path.write_bytes(body + f',"crc32":"{zlib.crc32(body):08x}"}}\n'.encode())
     with pytest.raises(JournalError, match=r"line 1 of journal .* is not JSON"):
-        read_journal(path)
+        read_journal(sealed(tmp_path / "journal", body))
 
 
 def test_a_line_longer_than_any_window_is_refused_without_reading_on():
     with pytest.raises(JournalError, match="line 1 of /dev/zero has more than 67108864 bytes; it is no journal"):
         read_journal(Path("/dev/zero"))
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"kind": "surprise"}, "line 2 of journal"),
+        ({"kind": "surprise"}, "is of kind 'surprise', but this release knows start, window, configuration, reset, rollback"),
+        ({"kind": ["window"]}, "is of kind ['window'], but this release knows"),
+        ({"committed": 1}, "'committed' = 1: Input should be a valid boolean"),
+        ({"samples": -1}, "'samples' = -1"),
+        ({"version": 2**64}, "'version' = "),
+        ({"implausible": "none"}, "'implausible' = 'none'"),
+        ({"queue_depth": None}, "'queue_depth' = None"),
+        ({"surprise": 1}, "'surprise' = 1"),
+        ({"sketch": [0.0] * 1000}, "'sketch'"),
+        ({"new": 7}, "'new' = 7"),
+        ({"new": [{}]}, "'new.0.number'"),
+        ({"prediction_loss": "much"}, "'prediction_loss"),
+    ],
+)
+def test_a_record_that_no_journal_has_is_refused_by_line_and_field(written: Path, change: dict[str, object], words: str):
+    start, window, *_ = written.read_bytes().splitlines()
+    with pytest.raises(JournalError, match=re.escape(words)):
+        read_journal(sealed(written, changed(start, {}), changed(window, change)))
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"inference_threads": 10**9}, "'inference_threads' = 1000000000"),
+        ({"machine": {}}, "'machine.torch'"),
+        ({"configuration": []}, "'configuration' = []"),
+        ({"format": 2}, "is not a journal of format 3; its first record is start, format 2"),
+        ({"kind": "reset"}, "is not a journal of format 3; its first record is reset, format 3"),
+    ],
+)
+def test_a_start_that_no_journal_has_is_refused(written: Path, change: dict[str, object], words: str):
+    start, *_ = written.read_bytes().splitlines()
+    with pytest.raises(JournalError, match=re.escape(words)):
+        read_journal(sealed(written, changed(start, change)))
+
+
+def test_of_a_key_that_comes_twice_the_value_is_checked_that_is_used(written: Path):
+    start, window, *_ = (changed(line, {}) for line in written.read_bytes().splitlines())
+    with pytest.raises(JournalError, match="'samples' = -1"):
+        read_journal(sealed(written, start, window + b',"samples":-1'))
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"shape": [3, 3]}, "48 bytes of commands for 3 steps of 3 joints"),
+        ({"executed": "?"}, "cannot be read"),
+        ({"shape": [4]}, "cannot be read"),
+        ({"steps": 5}, "5 of them executed"),
+        ({"before": None}, "only one of its two observations"),
+        ({"after": {}}, "cannot be read"),
+    ],
+)
+def test_a_sample_whose_parts_do_not_fit_is_refused(change: dict[str, object], words: str):
+    origin = {"stamp": 1, "instruction": "reach", "sources": {"front": [1, "00000000"]}}
+    commands = base64.b64encode(bytes(48)).decode()
+    values = {"number": 7, "before": origin, "after": origin, "executed": commands, "shape": [4, 3], "steps": 4}
+    assert RecordedSample.from_json(values).steps == 4
+    with pytest.raises(JournalError, match=re.escape(words)):
+        RecordedSample.from_json(values | change)

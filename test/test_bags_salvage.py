@@ -5,6 +5,7 @@ import shutil
 import sqlite3
 import struct
 import tracemalloc
+from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -347,6 +348,21 @@ def test_a_garbled_chunk_whose_length_is_garbled_as_well_is_told_from_one_that_i
     path.write_bytes(content)
     with pytest.raises(RecordingError, match="holds no message"):
         read(path)
+
+
+@pytest.mark.parametrize("salvage", [False, True])
+def test_metadata_that_multiplies_itself_is_not_followed(tmp_path: Path, salvage: bool) -> None:
+    bag = written(tmp_path / "bag", messages=3, size=10)
+    bomb = "a: &a [x, x, x, x, x, x, x, x]\n" + "".join(
+        f"{name}: &{name} [{', '.join([f'*{before}'] * 8)}]\n" for before, name in pairwise("abcdefghij")
+    )
+    metadata = (bag / "metadata.yaml").read_text(encoding="utf-8")
+    (bag / "metadata.yaml").write_text(f"{bomb}{metadata}  compression_mode: file\n  compression_format: *j\n", encoding="utf-8")
+    if salvage:
+        assert read(bag)[1] == "metadata.yaml is damaged"
+    else:
+        with pytest.raises(RecordingError, match="holds more than 100000 values, aliases written out"):
+            BagReader(bag)
 
 
 def test_garbled_bytes_end_in_sound_messages_or_a_clear_refusal(tmp_path: Path) -> None:

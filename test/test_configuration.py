@@ -175,3 +175,20 @@ def test_a_number_that_takes_long_to_read_is_refused(tmp_path: Path, number: str
 def test_a_refusal_repeats_only_the_beginning_of_what_was_wrong(tmp_path: Path) -> None:
     assert len(refusal(tmp_path, f"name: arm\nrate: [{'x, ' * 10_000}]\n")) < 1000
     assert len(refusal(tmp_path, "name: arm\nrate: 30\njoints: [" + "1, " * 10_000 + "]\n")) < 4000
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("~nobody-of-that-name/policy", "the path '~nobody-of-that-name/policy' leads nowhere: .*; write the folder out"),
+        ("policy\0", "holds a zero character"),
+    ],
+)
+def test_a_path_that_cannot_be_is_refused_in_words(text: str, words: str) -> None:
+    with pytest.raises(ConfigurationError, match=words):
+        configuration.expanded_path(text)
+
+
+def test_the_home_folder_is_written_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/arm")
+    assert configuration.expanded_path("~/policy") == Path("/home/arm/policy")

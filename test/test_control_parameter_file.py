@@ -103,12 +103,13 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("given", "reason"),
     [
+        ("policy.path: ~nobody-of-that-name/p", "the path '~nobody-of-that-name/p' leads nowhere"),
         ("policy.path: " + "x" * 5000, "parameter 'policy.path' has 5000 characters, the limit is 4096; shorten it"),
         (f"robot.joint_names: [{'j, ' * 2000}]", "parameter 'robot.joint_names' has 2000 values, the limit is 1000; shorten it"),
         (f"robot.joint_names: [a, {'x' * 5000}]", "parameter 'robot.joint_names' has 5000 characters, the limit is 4096; shorten it"),
     ],
 )
-def test_strings_and_arrays_longer_than_a_node_needs_are_refused(tmp_path: Path, given: str, reason: str) -> None:
+def test_a_path_to_nowhere_and_strings_and_arrays_longer_than_a_node_needs_are_refused(tmp_path: Path, given: str, reason: str) -> None:
     path = tmp_path / "parameters.yaml"
     shipped = yaml.safe_load((CONFIG / "policy_node.yaml").read_text(encoding="utf-8"))
     (section,) = shipped.values()

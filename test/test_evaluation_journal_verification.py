@@ -399,6 +399,46 @@ def test_windows_that_a_full_queue_dropped_leave_no_gap(tmp_path: Path) -> None:
     assert (result.outcome, result.difference) == (Outcome.IDENTICAL, "")
 
 
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"samples": 10**12}, "but no record holds sample"),
+        ({"first": 10**12}, "but no record holds sample"),
+        ({"samples": 0}, "which do not fit each other"),
+        ({"fresh": 0}, "0 fresh samples, which do not fit each other"),
+        ({"fresh": 10**12}, "1000000000000 fresh samples, which do not fit each other"),
+        ({"stamps": []}, "0 stamps"),
+        ({"configuration": 10**12}, "was begun with configuration 1000000000000, but the journal holds 1"),
+    ],
+)
+def test_a_window_that_does_not_fit_the_other_records_is_refused(run: Path, tmp_path: Path, change: dict[str, Any], words: str) -> None:
+    last = windows(run)[-1]["window_sequence"]
+    sealed(run / "journal", tmp_path / "journal", lambda record: record.update(change if record.get("window_sequence") == last else {}))
+    with pytest.raises(JournalError, match=words):
+        verified(tmp_path, bag=run / "bag")
+
+
+def test_a_window_of_a_far_epoch_is_reached_at_once(run: Path, tmp_path: Path) -> None:
+    last = windows(run)[-1]["window_sequence"]
+
+    def change(record: dict[str, Any]) -> None:
+        if record.get("window_sequence") == last:
+            record["epoch"] = 10**12
+
+    sealed(run / "journal", tmp_path / "journal", change)
+    assert verified(tmp_path, bag=run / "bag").windows == last
+
+
+def test_commands_of_another_shape_than_the_policy_are_refused(run: Path, tmp_path: Path) -> None:
+    def change(record: dict[str, Any]) -> None:
+        for sample in record.get("new", ()):
+            sample["shape"] = [sample["shape"][0] * sample["shape"][1], 1]
+
+    sealed(run / "journal", tmp_path / "journal", change)
+    with pytest.raises(JournalError, match="has commands of shape"):
+        verified(tmp_path, bag=run / "bag")
+
+
 def test_a_journal_without_a_window_verifies_nothing(tmp_path: Path) -> None:
     bench = RecordedBench(tmp_path)
     bench.run(2)

@@ -19,7 +19,7 @@ NAMES = tuple(Targets(Path()).by_name)
 def test_spoiled_input_works_or_is_refused_in_words(name: str, tmp_path: Path) -> None:
     target = Targets(tmp_path).by_name[name]
 
-    @settings(max_examples=200, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=100, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
     @given(random=st.integers(0, 2**32).map(Random))
     def check(random: Random) -> None:
         refusal = refusal_of(target, random)

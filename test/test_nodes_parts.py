@@ -5,8 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ttt_ros.errors import ActionError
+from ttt_ros.errors import ActionError, ObservationError
 from ttt_ros.nodes.tick_monitor import TickMonitor
+from ttt_ros.policies.specification import CameraSpecification
 
 pytest.importorskip("rclpy", reason="needs ROS 2")
 pytestmark = pytest.mark.ros
@@ -15,6 +16,7 @@ from rclpy.serialization import serialize_message  # noqa: E402
 from sensor_msgs.msg import Image  # noqa: E402
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint  # noqa: E402
 
+from ttt_ros.nodes import image_input  # noqa: E402
 from ttt_ros.nodes.stamps import nanoseconds, serialized_stamp, stamp  # noqa: E402
 from ttt_ros.nodes.trajectory import TrajectoryFollower  # noqa: E402
 from ttt_ros.nodes.transport import transport_environment  # noqa: E402
@@ -28,6 +30,23 @@ def test_a_stamp_survives_the_message_and_is_read_without_deserializing(time: in
     message.header.stamp = stamp(time)
     assert nanoseconds(message.header.stamp) == time
     assert serialized_stamp(serialize_message(message)) == time
+
+
+class _BridgeError(TypeError):
+    """Stands in for that of cv_bridge, which only a ROS installation has."""
+
+
+class _Bridge:
+    def imgmsg_to_cv2(self, message: Image, desired_encoding: str) -> None:
+        raise _BridgeError(f"no conversion to {desired_encoding}")
+
+
+def test_an_image_that_cv_bridge_cannot_convert_is_refused_as_any_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(image_input, "CvBridge", _Bridge)
+    monkeypatch.setattr(image_input, "CvBridgeError", _BridgeError, raising=False)
+    message = Image(encoding="bayer_rggb8", height=4, width=4, step=4, data=bytes(16))
+    with pytest.raises(ObservationError, match=r"cannot be converted from bayer_rggb8 \(no conversion to rgb8\); check the camera driver"):
+        image_input.raw_image_tensor(message, CameraSpecification(name="scene", height=4, width=4))
 
 
 @pytest.mark.parametrize(

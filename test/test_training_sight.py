@@ -139,11 +139,15 @@ def test_a_blinder_look_costs_accuracy(finished: Path) -> None:
     assert clear.goals == wider.goals == 6
 
 
-@pytest.mark.parametrize("damage", ["missing", "cut", "other"])
+@pytest.mark.parametrize("damage", ["missing", "cut", "other", "one bit"])
 def test_weights_that_are_not_whole_are_refused(finished: Path, tmp_path: Path, damage: str) -> None:
     path = tmp_path / "sight.safetensors"
     if damage == "cut":
         path.write_bytes((finished / "sight.safetensors").read_bytes()[:-100])
+    if damage == "one bit":
+        raw = bytearray((finished / "sight.safetensors").read_bytes())
+        raw[-1] ^= 1
+        path.write_bytes(raw)
     if damage == "other":
         shutil.copy(finished / "pictures" / "shard-0000.safetensors", path)
     with pytest.raises(CheckpointError, match=r"sight\.safetensors"):

@@ -105,6 +105,15 @@ def test_a_run_of_another_configuration_is_not_continued(finished: Path) -> None
         train(other, finished)
 
 
+def test_a_run_whose_state_has_one_bit_flipped_is_not_continued(finished: Path, tmp_path: Path) -> None:
+    raw = bytearray((finished / "state.safetensors").read_bytes())
+    raw[-1] ^= 1
+    output = with_demonstrations_of(finished, tmp_path)
+    (output / "state.safetensors").write_bytes(raw)
+    with pytest.raises(CheckpointError, match="was altered"):
+        train(TINY, output)
+
+
 @pytest.mark.parametrize("part", ["action", "features", "proprioception", "landmarks"])
 def test_each_part_of_the_loss_can_be_learnt_on_one_batch(demonstrations: DemonstrationSet, part: str) -> None:
     cloner, pairs = fresh_cloner(demonstrations), demonstrations.pairs(4, np.random.default_rng(0))

@@ -79,6 +79,20 @@ def load_yaml(path: Path, kind: type[Config]) -> Config:
     return validated(kind, read_yaml(path), source=str(path))
 
 
+def expanded_path(text: str) -> Path:
+    """The path in ``text``, with ``~`` for the home folder.
+
+    Raises:
+        ConfigurationError: nobody of that name has a home folder, or no file can be named so.
+    """
+    if "\0" in text:
+        raise ConfigurationError(f"the path {text[:_MAX_SHOWN]!r} holds a zero character, which no file has in its name; correct it")
+    try:
+        return Path(text).expanduser()
+    except RuntimeError as error:
+        raise ConfigurationError(f"the path {text[:_MAX_SHOWN]!r} leads nowhere: {error}; write the folder out") from None
+
+
 def _check_nodes(path: Path, root: yaml.Node | None) -> None:
     """Counts what the file means once every alias is replaced by what it stands for; a few lines of aliases of aliases mean billions."""
     sizes: dict[int, int] = {}

@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from ttt_ros.adaptation.configuration import AdaptationConfig
+from ttt_ros.adaptation.journal_records import check_record
 from ttt_ros.adaptation.machine import this_machine
 from ttt_ros.adaptation.recorded_sample import samples_from
 from ttt_ros.adaptation.report import WindowReport
@@ -172,7 +173,8 @@ def read_journal(path: Path) -> JournalContents:
     """Reads the journal at ``path``, leaving out a last line that was torn when its writer died.
 
     Raises:
-        JournalError: the file cannot be read, has no sound first record or another format, or is damaged before its last line.
+        JournalError: the file cannot be read, has no sound first record or another format, is damaged before its last line, or holds a
+            record that no journal has.
     """
     lines = _lines(path)
     records: list[Mapping[str, Any]] = []
@@ -182,16 +184,16 @@ def read_journal(path: Path) -> JournalContents:
         body, _, seal = line.rpartition(_SEAL)
         crc = zlib.crc32(body, crc)
         if seal == f'{crc:08x}"}}'.encode():
-            records.append(_record(body + b"}", number=number, path=path))
+            record = _record(body + b"}", number=number, path=path)
+            if not records:
+                _check_format(record, path)
+            check_record(record, body + b"}", where=f"line {number} of journal {path}")
+            records.append(record)
         elif number == len(lines) and records:
             torn = f"line {number} of {path} is incomplete and was left out: {len(line)} bytes"
         else:
             raise JournalError(f"line {number} of journal {path} is damaged; what follows it cannot be trusted")
     start, *rest = records
-    if start.get("kind") != "start" or start.get("format") != FORMAT:
-        raise JournalError(
-            f"{path} is not a journal of format {FORMAT}; its first record is {start.get('kind')}, format {start.get('format')}"
-        )
     return JournalContents(start=start, records=tuple(rest), torn=torn)
 
 
@@ -217,6 +219,12 @@ def _record(text: bytes, *, number: int, path: Path) -> Mapping[str, Any]:
     if not isinstance(record, dict):
         raise JournalError(f"line {number} of journal {path} is no JSON object; no journal was written that way")
     return record
+
+
+def _check_format(start: Mapping[str, Any], path: Path) -> None:
+    kind, number = start.get("kind"), start.get("format")
+    if kind != "start" or number != FORMAT:
+        raise JournalError(f"{path} is not a journal of format {FORMAT}; its first record is {kind!s:.60}, format {number!s:.60}")
 
 
 def _written(file: int, line: bytes) -> str:

@@ -51,20 +51,27 @@ class RecordedSample:
         """What ``to_json`` gave.
 
         Raises:
-            JournalError: something is missing, or of another type or size.
+            JournalError: a field is missing or of another type, or they do not fit each other.
         """
         try:
-            executed = np.frombuffer(base64.b64decode(values["executed"]), dtype=_EXECUTED).reshape(values["shape"])
-            known = values["before"] is not None
-            return cls(
-                number=values["number"],
-                passage=Passage(_origin(values["before"]), _origin(values["after"])) if known else None,
-                executed=torch.from_numpy(executed.astype(np.float32)),
-                steps=values["steps"],
-            )
+            (rows, columns), raw = values["shape"], base64.b64decode(values["executed"], validate=True)
+            before, after = (None if values[end] is None else _origin(values[end]) for end in ("before", "after"))
+            number, steps = values["number"], values["steps"]
+            fits = len(raw) == rows * columns * _EXECUTED.itemsize and 1 <= steps <= rows and (before is None) == (after is None)
         # Everything: a journal is anybody's, and each of these steps has errors of its own for what it does not expect.
         except Exception as error:
             raise JournalError(f"a journal holds a transition that cannot be read ({type(error).__name__}: {error})") from None
+        if not fits:
+            raise JournalError(
+                f"transition {number} of a journal has {len(raw)} bytes of commands for {rows} steps of {columns} joints, {steps} of them "
+                "executed, or only one of its two observations; no journal was written that way"
+            )
+        return cls(
+            number=number,
+            passage=None if before is None or after is None else Passage(before, after),
+            executed=torch.from_numpy(np.frombuffer(raw, dtype=_EXECUTED).reshape(rows, columns).astype(np.float32)),
+            steps=steps,
+        )
 
 
 def samples_from(window: Window, *, first: int) -> list[RecordedSample]:

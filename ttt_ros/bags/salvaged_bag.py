@@ -11,20 +11,17 @@ from typing import Protocol
 import zstandard
 
 from ttt_ros.bags.mcap_file import McapFile
+from ttt_ros.bags.metadata import read_metadata
 from ttt_ros.bags.recorded import BagMessage, BagTopic
 from ttt_ros.bags.sqlite_file import SqliteFile
 from ttt_ros.bags.unpacking import unpacked_zstd
-from ttt_ros.configuration import read_yaml
-from ttt_ros.errors import ConfigurationError, RecordingError
+from ttt_ros.errors import RecordingError
 
 _ZSTD = ".zstd"
 _ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 """Begins a message that was compressed by itself; a serialized one begins with its encoding, 00 00 to 00 0B."""
 
 _PIECE = 1 << 20
-
-_METADATA_BYTES = 4 << 20
-"""Of metadata.yaml, which describes every topic at length."""
 
 _SPARE_BYTES = 1 << 30
 """Disk space that is left free when a file is unpacked; a few bytes of zstd can stand for any number of zeros."""
@@ -141,9 +138,9 @@ class SalvagedBag:
         present = sorted(path for path in folder.iterdir() if Path(path.name.removesuffix(_ZSTD)).suffix in _STORAGES)
         metadata = folder / "metadata.yaml"
         try:
-            facts = read_yaml(metadata, max_bytes=_METADATA_BYTES)
+            facts = read_metadata(metadata)
             named = [folder / Path(name).name for name in facts["rosbag2_bagfile_information"]["relative_file_paths"]]
-        except (ConfigurationError, KeyError, TypeError):
+        except (RecordingError, KeyError, TypeError):
             there = metadata.exists()
             self._said.append("metadata.yaml is damaged" if there else "metadata.yaml is missing, as when a recorder is killed")
             return present

@@ -7,6 +7,7 @@ from pathlib import Path
 from rosbags.interfaces import ConnectionExtRosbag2
 from rosbags.rosbag2 import Reader, storage_mcap
 
+from ttt_ros.bags.metadata import read_metadata
 from ttt_ros.bags.offered_qos import OfferedQos
 from ttt_ros.bags.recorded import BagMessage, BagTopic
 from ttt_ros.bags.unpacking import unpacked_lz4, unpacked_zstd
@@ -36,6 +37,8 @@ class StrictBag:
                 f"{path} has no metadata.yaml, so it is no bag or its recorder was killed; "
                 "name the folder that holds metadata.yaml, or restore it with `ros2 bag reindex`"
             )
+        if path.is_dir():
+            read_metadata(path / "metadata.yaml")  # rosbags would follow aliases without end
         with _damage_explained(path):
             self._reader = Reader(path)
             self._reader.open()

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 from ttt_ros.adaptation.configuration import AdaptationConfig, parameter_ranges
-from ttt_ros.configuration import validated
+from ttt_ros.configuration import expanded_path, validated
 from ttt_ros.control.limits import JointLimitsConfig
 from ttt_ros.control.session import SessionConfig
 from ttt_ros.errors import ConfigurationError
@@ -100,9 +100,9 @@ def node_parameters(values: Mapping[str, Any]) -> NodeParameters:
     """Turns the values of all declared parameters, by name, into what a session is built from.
 
     Raises:
-        ConfigurationError: two values contradict each other.
+        ConfigurationError: the path of the policy leads nowhere, or two values contradict each other.
     """
-    path = Path(values["policy.path"]).expanduser() if values["policy.path"] else SHIPPED_POLICY
+    path = expanded_path(values["policy.path"]) if values["policy.path"] else SHIPPED_POLICY
     return NodeParameters(
         policy_path=SHIPPED.get(str(path), path),
         policy_factory=values["policy.factory"],

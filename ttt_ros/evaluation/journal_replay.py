@@ -23,6 +23,12 @@ class _Store(VersionStore):
 
     closed = False
 
+    def enter(self, epoch: int, number: int) -> None:
+        """Goes back to version ``number`` if ``epoch`` is later than this one: once, since more often would change nothing."""
+        if self._epoch < epoch:
+            self._epoch = epoch - 1
+            self.restore(number)
+
     def commit(self, version: Version, epoch: int) -> bool:
         return not self.closed and super().commit(version, epoch)
 
@@ -72,12 +78,12 @@ class Replay:
         Version numbers may differ from those in the journal, since a version that no window was begun from is left out.
 
         Raises:
-            JournalError: the window was begun from weights that are not known.
+            JournalError: the window was begun from weights, or with a configuration, that are not known.
         """
         if record["version_before"] is None:  # ended or broken off before a step: it changed nothing
             return self._learner.refuse(window, epoch=record["epoch"], reason=record["reason"])
         self._begin_from(record)
-        if self._learner.config is not (config := self._configurations[record["configuration"]]):
+        if self._learner.config is not (config := self._configuration_of(record)):
             self._learner.config = config
         self._store.closed = not record["committed"]
         with torch_threads(1):
@@ -87,10 +93,18 @@ class Replay:
             self._numbers[record["version"]] = report.version
         return report
 
+    def _configuration_of(self, record: Mapping[str, Any]) -> AdaptationConfig:
+        number: int = record["configuration"]
+        if number >= len(self._configurations):
+            raise JournalError(
+                f"window {record['window_sequence']} was begun with configuration {number}, but the journal holds "
+                f"{len(self._configurations)}, numbered from 0; a record of them is missing"
+            )
+        return self._configurations[number]
+
     def _begin_from(self, record: Mapping[str, Any]) -> None:
         number: int = record["version_before"]
-        while self._store.epoch < record["epoch"]:
-            self._store.restore(self._numbers.get(number, 0))
+        self._store.enter(record["epoch"], self._numbers.get(number, 0))
         if number not in self._numbers:
             self._numbers[number] = self._commit_given(record)
         if self._store.current.number != self._numbers[number]:

@@ -1,7 +1,7 @@
 """Whether a journal is true: its weights computed again from the recording of its sensors, and compared checksum by checksum."""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from enum import Enum
 from pathlib import Path
@@ -19,6 +19,7 @@ from ttt_ros.adaptation.thread import torch_threads
 from ttt_ros.adaptation.window import Window
 from ttt_ros.bags.mapping import StreamMapping
 from ttt_ros.bags.reader import BagReader
+from ttt_ros.errors import JournalError
 from ttt_ros.evaluation.journal_observations import BagObservations, ChangedError, LackingError
 from ttt_ros.evaluation.journal_replay import Replay
 from ttt_ros.policies.observation import Observation
@@ -116,7 +117,8 @@ def verify(
         shows_progress: with a bar.
 
     Raises:
-        JournalError: the journal is damaged, of another policy, or begins with weights that were not given.
+        JournalError: the journal is damaged, of another policy, holds records that do not fit each other, or begins with weights that were
+            not given.
         RecordingError: the bag cannot be read or lacks a topic.
         CheckpointError, ConfigurationError: initial weights or streams do not fit.
     """
@@ -208,16 +210,32 @@ def _windows(
                 samples[sample.number] = encoder.transition(sample)
             except (LackingError, ChangedError) as error:
                 raise type(error)(f"window {record['window_sequence']}, sample {sample.number}: {error}") from None
-        numbers = range(record["first"], record["first"] + record["samples"])
         yield (
             record,
             Window(
-                transitions=concatenated([samples[number] for number in numbers]),
+                transitions=concatenated([samples[number] for number in _numbers(record, samples)]),
                 fresh=record["fresh"],
                 stamps=tuple(record["stamps"]),
                 first=record["first"],
             ),
         )
+
+
+def _numbers(record: Mapping[str, Any], known: Container[int]) -> range:
+    """Of the samples of a window, which can be any number of them until each is known."""
+    numbers = range(record["first"], record["first"] + record["samples"])
+    lost = next((number for number in numbers if number not in known), None)
+    if lost is not None:
+        raise JournalError(
+            f"window {record['window_sequence']} holds samples {numbers.start} to {numbers.stop - 1}, but no record holds sample {lost}; "
+            "a record is missing or was changed"
+        )
+    if not 1 <= record["fresh"] <= len(numbers) == len(record["stamps"]):
+        raise JournalError(
+            f"window {record['window_sequence']} has {len(numbers)} samples, {len(record['stamps'])} stamps and {record['fresh']} fresh "
+            "samples, which do not fit each other; the record was changed"
+        )
+    return numbers
 
 
 class _Encoder:
@@ -232,6 +250,13 @@ class _Encoder:
     def transition(self, sample: RecordedSample) -> Transitions:
         if sample.passage is None:
             raise LackingError("the journal does not say which messages it comes from")
+        specification = self._policy.specification
+        shape = (specification.horizon, len(specification.joint_names))
+        if sample.executed.shape != shape:
+            raise JournalError(
+                f"sample {sample.number} has commands of shape {tuple(sample.executed.shape)}, but the policy's are {shape}; "
+                "the record was changed"
+            )
         features, next_features = (self._features(origin) for origin in sample.passage)
         device = next(iter(features.values())).device
         return Transitions(

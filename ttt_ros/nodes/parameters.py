@@ -8,6 +8,7 @@ from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescri
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
+from ttt_ros.configuration import expanded_path
 from ttt_ros.control.parameter_file import AUTOMATIC, check_lengths
 from ttt_ros.errors import ConfigurationError
 
@@ -50,9 +51,13 @@ def value(node: Node, name: str) -> Any:
 
 
 def optional_path(node: Node, name: str) -> Path | None:
-    """Reads a string parameter as a path; an empty string is none."""
+    """Reads a string parameter as a path; an empty string is none.
+
+    Raises:
+        ConfigurationError: see ``value`` and ``expanded_path``.
+    """
     text = value(node, name)
-    return Path(text).expanduser() if text else None
+    return expanded_path(text) if text else None
 
 
 def refuse_unknown(node: Node) -> None:

@@ -20,7 +20,7 @@ from ttt_ros.policies.familiarity import FeatureStatistics
 from ttt_ros.policies.memory.configuration import MemoryConfig
 from ttt_ros.policies.memory.policy import MemoryPolicy
 from ttt_ros.policies.specification import PolicySpecification
-from ttt_ros.policies.tensor_file import write_tensors
+from ttt_ros.policies.tensor_file import parsed_json, write_tensors
 from ttt_ros.policies.vla import VisionLanguageActionPolicy, VlaConfig
 from ttt_ros.policies.vocabulary import Vocabulary
 
@@ -166,11 +166,8 @@ def _parsed_header(path: Path, file: Any) -> CheckpointHeader:
     metadata = file.metadata() or {}
     if _HEADER_KEY not in metadata:
         raise CheckpointError(f"{path} is a safetensors file, but not a checkpoint of ttt_ros: its header lacks '{_HEADER_KEY}'")
-    try:
-        values: Any = json.loads(metadata[_HEADER_KEY])
-    except (ValueError, RecursionError) as error:
-        raise CheckpointError(f"{path}: the header is not JSON ({error}); get the file again") from None
-    version = values.get("format_version") if isinstance(values, dict) else None
+    values = parsed_json(metadata[_HEADER_KEY], source=path)
+    version = values.get("format_version")
     if version != FORMAT_VERSION:
         raise CheckpointError(f"{path} has format version {version!r}, but this release reads {FORMAT_VERSION}; retrain it")
     kind = values.get("kind")

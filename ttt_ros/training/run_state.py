@@ -1,28 +1,23 @@
 """The state of a training run on disk, from which it goes on exactly."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from ttt_ros.errors import CheckpointError
-from ttt_ros.policies.tensor_file import seal, write_tensors
+from ttt_ros.policies.tensor_file import read_sealed, write_sealed
 
 _OPTIMISER = "optimiser"
-_HEADER_KEY = "state"
-_SEAL_KEY = "seal"
 
 
 def save_state(path: Path, *, modules: dict[str, nn.Module], optimiser: torch.optim.Optimizer, facts: dict[str, Any]) -> None:
-    """Writes the modules, the optimiser's tensors and ``facts`` (plain JSON values) to one safetensors file."""
+    """Writes the modules, the optimiser's tensors and ``facts`` (plain JSON values) to one sealed safetensors file."""
     tensors = {f"{prefix}.{name}": tensor for prefix, module in modules.items() for name, tensor in module.state_dict().items()}
     for number, slots in optimiser.state_dict()["state"].items():
         tensors |= {f"{_OPTIMISER}.{number}.{slot}": tensor for slot, tensor in slots.items()}
-    description = json.dumps(facts)
-    write_tensors(path, tensors, metadata={_HEADER_KEY: description, _SEAL_KEY: seal(tensors, description)})
+    write_sealed(path, tensors, facts=facts)
 
 
 def load_state(path: Path, *, modules: dict[str, nn.Module], optimiser: torch.optim.Optimizer) -> dict[str, Any]:
@@ -32,16 +27,11 @@ def load_state(path: Path, *, modules: dict[str, nn.Module], optimiser: torch.op
         CheckpointError: the file cannot be read, was altered, or belongs to a run with other sizes.
     """
     try:
-        with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        if metadata.get(_SEAL_KEY) != seal(tensors, metadata[_HEADER_KEY]):
-            raise ValueError("it does not have the checksum that is written in it, so it was altered or is of an older release")
-        facts: dict[str, Any] = json.loads(metadata[_HEADER_KEY])
+        facts, tensors = read_sealed(path)
         for prefix, module in modules.items():
             module.load_state_dict(_below(tensors, prefix))
         optimiser.load_state_dict(optimiser.state_dict() | {"state": _slots(_below(tensors, _OPTIMISER))})
-    except (SafetensorError, OSError, RuntimeError, KeyError, TypeError, ValueError, RecursionError) as error:
+    except (CheckpointError, RuntimeError, KeyError, TypeError, ValueError) as error:
         raise CheckpointError(f"the training state {path} does not fit this run ({error}); delete it to begin again") from None
     return facts
 
