@@ -51,6 +51,9 @@ def evaluate_environment(benchmark: Benchmark, *, policy: Path, out: Path, recur
                     advance()
                 found = Run(arm=run.arm, condition=run.condition, facts=run.facts, outcomes=tuple(outcomes))
                 write_run(path, found)
+            else:
+                for _ in found.outcomes:
+                    advance()
             runs.append(found)
     findings = findings_of(runs, arms)
     write_findings(findings, out)
