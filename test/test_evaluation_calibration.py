@@ -17,6 +17,7 @@ from ttt_ros.evaluation.calibration.extremes import proposed
 from ttt_ros.evaluation.calibration.findings import Findings, found
 from ttt_ros.evaluation.calibration.levels import NOT_FINITE, AlarmLevel, Shape
 from ttt_ros.evaluation.calibration.limitless import without_limits
+from ttt_ros.evaluation.calibration.page import verdict
 from ttt_ros.evaluation.calibration.planned import planned
 from ttt_ros.evaluation.calibration.poisson import rate
 from ttt_ros.evaluation.calibration.records import Header, LevelMeter, RuleLevel, RunRecord, read_matching, write_record
@@ -111,7 +112,7 @@ def run(drift: float, *, rejected: float = 0.0, camera_rate: float = 1.0, source
 
 def findings(held_out: list[RunRecord], **calibration: str) -> Findings:
     random = np.random.default_rng(1)
-    seen = [run(drift, **calibration) for drift in random.gumbel(3.0, 0.1, size=20)]
+    seen = [run(drift, **calibration) for drift in random.gumbel(3.0, 0.1, size=24)]
     return found(RULES, seen, held_out, stated=0.1, failures=())
 
 
@@ -140,6 +141,9 @@ def test_one_silent_run_of_ten_hours_keeps_to_one_alarm_in_ten_hours() -> None:
     result = findings([run(3.0, hours=10.0)])
     assert result.holds
     assert result.shipped.upper == pytest.approx(0.369, abs=1e-3)
+    assert "in too few hours to be sure" in verdict(result)
+    assert "limits keep to 0.1" in verdict(findings([run(3.0, hours=40.0)]))
+    assert "do not keep to 0.1" in verdict(findings([run(9.0)]))
 
 
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.name)

@@ -89,7 +89,7 @@ def test_it_starts_in_base_and_permits_adaptation_once_every_stream_has_proven_g
         pytest.param({"gradient_norm": 25.0}, 2, SafeguardState.FROZEN, "gradient_norm 25 above 4", id="gradient limit"),
         pytest.param({"drift": 0.3}, 2, SafeguardState.FROZEN, "drift_total 0.3 above 0.25", id="drift limit"),
         pytest.param({"drift": 0.6}, 1, SafeguardState.BASE, "drift_total 0.6 above 0.5", id="drift far beyond"),
-        pytest.param({"action_deviation": 0.2}, 2, SafeguardState.BASE, "action_deviation 0.2 rad above 0.1 rad", id="other actions"),
+        pytest.param({"action_deviation": 0.4}, 2, SafeguardState.BASE, "action_deviation 0.4 rad above 0.3 rad", id="other actions"),
         pytest.param({"prediction_loss": 6.0}, 3, SafeguardState.FROZEN, "prediction_loss 6 above 5", id="prediction loss"),
     ],
 )
@@ -345,7 +345,7 @@ def test_diagnostics_tell_mode_and_ages_once_a_second(watched: Watched) -> None:
     assert read["feature_deviation [1]"] == "not read"
     watched.policy.adapt(action_deviation=1.5)
     watched.graph.wait_until(lambda: arrays.latest.status[0].level == DiagnosticStatus.ERROR, "an error", meanwhile=watched.live)
-    assert "mode hold: action_deviation 1.5 rad above 0.3 rad" in arrays.latest.status[0].message
+    assert "mode hold: action_deviation 1.5 rad above 0.5 rad" in arrays.latest.status[0].message
 
 
 def test_a_deactivated_safeguard_is_silent_and_starts_in_base_again(watched: Watched) -> None:

@@ -36,8 +36,13 @@ def rendered(findings: Findings, *, light: Mapping[str, bytes], dark: Mapping[st
 
 def verdict(findings: Findings) -> str:
     """The result in one sentence."""
-    kept = "keep" if findings.holds else "do not keep"
-    return f"The shipped limits {kept} to {findings.stated:g} false alarms per hour: {in_words(findings.shipped)}."
+    if not findings.holds:
+        kept = "do not keep to"
+    elif findings.shipped.upper <= findings.stated:
+        kept = "keep to"
+    else:
+        kept = "were not seen to exceed, in too few hours to be sure,"
+    return f"The shipped limits {kept} {findings.stated:g} false alarms per hour: {in_words(findings.shipped)}."
 
 
 def in_words(rate: Rate) -> str:
