@@ -1,11 +1,15 @@
 """What recorded messages mean: positions by name, pixels, stamps; and what is malformed is refused."""
 
+import struct
 from typing import Any
 
 import cv2
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from recorded_messages import JOINT_STATE, header, joint_state, made, numbers, trajectory
+from rosbags.serde import SerdeError
 
 from ttt_ros.bags.content import deserialized, header_stamp, image_rgb, joint_names, joint_positions, types
 from ttt_ros.bags.reader import BagMessage
@@ -58,6 +62,21 @@ def test_raw_and_compressed_images_become_rgb() -> None:
     raw.height = 5
     with pytest.raises(ObservationError, match="carries 72 bytes"):
         image_rgb(raw)
+
+
+@given(pixels=st.binary(max_size=40), encoding=st.text(max_size=9), cut=st.integers(0, 60))
+def test_an_image_that_is_viewed_reads_as_one_that_is_copied_whole_or_cut_off(pixels: bytes, encoding: str, cut: int) -> None:
+    kind = "sensor_msgs/msg/CompressedImage"
+    whole = recorded(made(kind, header=header(), format=encoding.replace("\0", ""), data=np.frombuffer(pixels, dtype=np.uint8)), kind)
+    message = whole._replace(cdr=whole.cdr[: len(whole.cdr) - cut])
+    try:
+        copied = types().deserialize_cdr(message.cdr, kind)
+    except (SerdeError, struct.error, ValueError, IndexError):
+        with pytest.raises(RecordingError):
+            deserialized(message)
+        return
+    viewed = deserialized(message)
+    assert (viewed.header, viewed.format, viewed.data.tobytes()) == (copied.header, copied.format, copied.data.tobytes())
 
 
 def test_the_stamp_is_that_of_the_header_if_there_is_one() -> None:
