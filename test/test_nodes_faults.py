@@ -16,7 +16,7 @@ from sensor_msgs.msg import Image, JointState
 from ttt_ros.configuration import load_yaml
 from ttt_ros.control.parameter_file import load_parameter_file
 from ttt_ros.errors import ConfigurationError
-from ttt_ros.nodes.faults import catalogue, relay
+from ttt_ros.nodes.faults import fault, relay
 from ttt_ros.nodes.faults.catalogue import FAULTS, fault_named
 from ttt_ros.nodes.faults.suite import run_faults
 from ttt_ros.nodes.faults.unprotected import PATCHES
@@ -42,24 +42,24 @@ def joints(*positions: float) -> JointState:
 
 
 def test_every_fault_has_a_name_of_its_own_and_a_protection_that_can_be_switched_off() -> None:
-    assert len({fault.name for fault in FAULTS}) == len(FAULTS) >= 35
-    for fault in FAULTS:
-        protection = fault.protection
-        assert protection.parameters or protection.rules or protection.patches, fault.name
-        assert set(protection.rules) <= set(SIGNALS), fault.name
-        assert set(protection.patches) <= set(PATCHES), fault.name
-        assert fault.deadline > 0.0
+    assert len({each.name for each in FAULTS}) == len(FAULTS) >= 35
+    for each in FAULTS:
+        protection = each.protection
+        assert protection.parameters or protection.rules or protection.patches, each.name
+        assert set(protection.rules) <= set(SIGNALS), each.name
+        assert set(protection.patches) <= set(PATCHES), each.name
+        assert each.deadline > 0.0
 
 
 def test_every_rule_that_a_protection_leaves_out_is_in_the_shipped_file() -> None:
     shipped = {rule.signal for rule in load_yaml(CONFIG / "safeguard_reactive.yaml", SafeguardConfig).rules}
-    assert {signal for fault in FAULTS for signal in fault.protection.rules} <= shipped
+    assert {signal for each in FAULTS for signal in each.protection.rules} <= shipped
 
 
 def test_the_age_limits_are_those_of_the_shipped_parameters() -> None:
     session = load_parameter_file(CONFIG / "policy_node_reactive.yaml").session
-    assert (session.max_camera_age, session.max_joint_age) == (catalogue._MAX_CAMERA_AGE, catalogue._MAX_JOINT_AGE)
-    assert load_yaml(CONFIG / "safeguard_reactive.yaml", SafeguardConfig).heartbeat_period * 2 == catalogue.HEARTBEATS
+    assert (session.max_camera_age, session.max_joint_age) == (fault.MAX_CAMERA_AGE, fault.MAX_JOINT_AGE)
+    assert load_yaml(CONFIG / "safeguard_reactive.yaml", SafeguardConfig).heartbeat_period * 2 == fault.HEARTBEATS
 
 
 def test_a_fault_that_does_not_exist_is_refused_with_the_list() -> None:

@@ -14,7 +14,8 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from ttt_ros.errors import RecordingError
 from ttt_ros.evaluation.faults.records import FaultRecord, Trial, read_record, write_record
 from ttt_ros.nodes.bring_up import BringUpError
-from ttt_ros.nodes.faults.catalogue import FAULTS, Fault, Injection, Protection, fault_named
+from ttt_ros.nodes.faults.catalogue import FAULTS, fault_named
+from ttt_ros.nodes.faults.fault import Fault, Injection, Protection
 from ttt_ros.nodes.faults.observer import first
 from ttt_ros.nodes.faults.rig import Rig
 from ttt_ros.safeguard.ladder import Mode

@@ -1,0 +1,86 @@
+"""What a fault is: how it is injected and removed, how its reaction is seen and in what time it must be, and what protects from it."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+from ttt_ros.nodes.faults.rig import Rig
+
+CAMERA = "scene"
+
+HEARTBEATS = 0.2
+"""Two heartbeat periods of the safeguard, s."""
+
+TICK = 1 / 30 + 0.01
+"""The reactive policy's control period, and that of the simulation's clock, by which a tick may be late; s."""
+
+BOTH_NETS = 1.2
+"""Seconds that a sensor's fault stays on, so that the safeguard notices as well what the policy node has noticed before it."""
+
+MAX_CAMERA_AGE, MAX_JOINT_AGE = 0.2, 0.1  # s, as in config/policy_node_reactive.yaml; the test of the catalogue compares them
+
+CHUNK = 1.0
+"""Seconds within which a window follows upon the one before: a chunk is asked for every quarter of a second."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Injection:
+    """When a fault began.
+
+    Attributes:
+        at: ``time.monotonic``.
+        last: nanoseconds of the newest stamp of each stream that was passed on before it.
+    """
+
+    at: float
+    last: Mapping[str, int]
+
+
+Reaction = Callable[[Rig, Injection], float | None]
+"""Seconds from a fault to the reaction that is asked for; None while it is not seen."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Protection:
+    """What ``--without`` switches off.
+
+    Attributes:
+        parameters: of the policy node.
+        rules: signals whose rules are left out.
+        patches: see ``unprotected``.
+    """
+
+    parameters: Mapping[str, object] = field(default_factory=lambda: MappingProxyType({}))
+    rules: tuple[str, ...] = ()
+    patches: tuple[str, ...] = ()
+
+
+def nothing(_rig: Rig) -> None:
+    return None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fault:
+    """One way to break the system.
+
+    Attributes:
+        name: as it is called on the command line.
+        injected: how, in words.
+        demand: the reaction that is asked for, in words.
+        inject: breaks it.
+        remove: ends the fault; then the run must go on.
+        reaction: tells when the reaction was seen.
+        deadline: seconds within which it must be.
+        lasts: seconds that the fault stays on at least, so that what must not happen has time to happen.
+        protection: without which the trial must fail.
+    """
+
+    name: str
+    injected: str
+    demand: str
+    inject: Callable[[Rig], None]
+    remove: Callable[[Rig], None] = nothing
+    reaction: Reaction
+    deadline: float
+    lasts: float = 0.0
+    protection: Protection

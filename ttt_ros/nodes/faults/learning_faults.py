@@ -1,0 +1,131 @@
+"""Faults of the gradient, the update and the adaptation thread."""
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any
+
+from ttt_ros.nodes.faults import faulty_policy
+from ttt_ros.nodes.faults.fault import CHUNK, TICK, Fault, Injection, Protection
+from ttt_ros.nodes.faults.injections import policy_behaves
+from ttt_ros.nodes.faults.observer import first
+from ttt_ros.nodes.faults.reactions import acts_in, either, endured, kept_up, refused
+from ttt_ros.nodes.faults.rig import Rig
+from ttt_ros.safeguard.ladder import Mode
+
+
+def _policy_does(fault: str) -> Callable[[Rig], None]:
+    return lambda rig: rig.command_policy(fault)
+
+
+def _policy_configured_anew(rig: Rig) -> None:
+    rig.command_policy(faulty_policy.NONE)
+    rig.configured_anew()
+
+
+def _of_the_policy(name: str, injected: str, *, remove: Callable[[Rig], None] = policy_behaves, **more: Any) -> Fault:
+    return Fault(name=name, injected=injected, inject=_policy_does(name), remove=remove, **more)
+
+
+def _rolled_back(rig: Rig, _injection: Injection) -> float | None:
+    """The first chunk after the answer of the service is of no newer version."""
+    chunk = first(rig.observer.chunks, rig.answered, lambda message: True)
+    if chunk is None or chunk.message.weights_version > rig.rolled_back_to:
+        return None
+    return chunk.at - rig.answered
+
+
+_PUSHED = 8.0  # s, some thirty windows
+
+
+_GATES_OFF: Mapping[str, object] = MappingProxyType(
+    {"adaptation.drift_limit": 10.0, "adaptation.probe_limit": 6.3, "adaptation.gate_factor": 1e6, "adaptation.trim_factor": 1e6}
+)
+_DRIFT_RULES = ("drift_total", "drift_module", "action_deviation", "base_deviation", "update_norm", "loss_ratio", "prediction_loss")
+
+LEARNING_FAULTS: tuple[Fault, ...] = (
+    _of_the_policy(
+        faulty_policy.NAN_GRADIENT,
+        "the reconstruction's backward pass gives NaN",
+        demand="window refused",
+        reaction=refused("gradient is not finite"),
+        deadline=CHUNK,
+        protection=Protection(patches=("finite_checks",)),
+    ),
+    _of_the_policy(
+        faulty_policy.INFINITE_GRADIENT,
+        "the reconstruction's backward pass gives infinity",
+        demand="window refused",
+        reaction=refused("gradient is not finite"),
+        deadline=CHUNK,
+        protection=Protection(patches=("finite_checks",)),
+    ),
+    _of_the_policy(
+        faulty_policy.LARGE_GRADIENT,
+        "the reconstruction's backward pass gives 100 times the gradient",
+        demand="window refused",
+        reaction=refused("above gradient_limit"),
+        deadline=CHUNK,
+        protection=Protection(parameters=MappingProxyType({"adaptation.gradient_limit": 1e6})),
+    ),
+    _of_the_policy(
+        faulty_policy.SLOW_DRIFT,
+        "every gradient points the same way, just shorter than the clip",
+        demand="windows refused, mode frozen, or drift and actions kept within their limits",
+        reaction=either(refused("probe_limit", "gate's limit"), acts_in(Mode.FROZEN, because=_DRIFT_RULES), endured(_PUSHED)),
+        deadline=_PUSHED,
+        lasts=_PUSHED,
+        protection=Protection(parameters=_GATES_OFF, rules=_DRIFT_RULES),
+    ),
+    _of_the_policy(
+        faulty_policy.FALLING_LOSS,
+        "a loss that falls in every window while its gradient drives the actions away",
+        demand="windows refused, mode frozen, or drift and actions kept within their limits",
+        reaction=either(refused("probe_limit", "gate's limit"), acts_in(Mode.FROZEN, because=_DRIFT_RULES), endured(_PUSHED)),
+        deadline=_PUSHED,
+        lasts=_PUSHED,
+        protection=Protection(parameters=_GATES_OFF, rules=_DRIFT_RULES),
+    ),
+    _of_the_policy(
+        faulty_policy.HANG,
+        "the step does not return",
+        demand="mode frozen",
+        reaction=acts_in(Mode.FROZEN, because=("adaptation_busy", "queue_depth")),
+        deadline=3.5,
+        protection=Protection(rules=("adaptation_busy", "adaptation_age", "queue_depth")),
+    ),
+    _of_the_policy(
+        faulty_policy.DEATH,
+        "SystemExit in the step: the adaptation thread ends",
+        demand="mode frozen",
+        reaction=acts_in(Mode.FROZEN, because=("adaptation_busy",)),
+        deadline=CHUNK + 0.5,
+        remove=_policy_configured_anew,
+        protection=Protection(rules=("adaptation_busy", "adaptation_age", "queue_depth")),
+    ),
+    _of_the_policy(
+        faulty_policy.EXCEPTION,
+        "RuntimeError in the step",
+        demand="window refused",
+        reaction=refused("RuntimeError"),
+        deadline=CHUNK,
+        remove=_policy_configured_anew,
+        protection=Protection(patches=("exceptions",)),
+    ),
+    _of_the_policy(
+        faulty_policy.SLOW,
+        f"each inference takes {faulty_policy.SLOW_BY * 1000:g} ms longer, three times as long as before",
+        demand="the run goes on without an underrun",
+        reaction=kept_up(3.0),
+        deadline=0.1,
+        protection=Protection(parameters=MappingProxyType({"control.request_at": 0})),
+    ),
+    Fault(
+        name="rollback",
+        injected="the service ~/adaptation/rollback in mid-chunk",
+        demand="the version before acts from the next chunk on",
+        inject=lambda rig: rig.roll_back(),
+        reaction=_rolled_back,
+        deadline=16 * TICK,
+        protection=Protection(patches=("rollback",)),
+    ),
+)

@@ -1,0 +1,91 @@
+"""Faults of the clock, and an instruction at the wrong moment."""
+
+from collections.abc import Callable
+from types import MappingProxyType
+
+from ttt_ros.nodes.faults import faulty_policy, relay
+from ttt_ros.nodes.faults.fault import CAMERA, CHUNK, Fault, Injection, Protection
+from ttt_ros.nodes.faults.injections import all_altered, altered, pass_on, policy_behaves
+from ttt_ros.nodes.faults.observer import first
+from ttt_ros.nodes.faults.reactions import acts_in, commands_cease, ordered
+from ttt_ros.nodes.faults.relay import CLOCK_TOPIC
+from ttt_ros.nodes.faults.rig import Rig
+from ttt_ros.nodes.stamps import nanoseconds
+from ttt_ros.safeguard.ladder import Mode
+
+
+def _instruction_changes(rig: Rig) -> None:
+    rig.command_policy(faulty_policy.SLOW)
+    rig.instruct_in_mid_inference()
+
+
+def _answers_the_new_instruction(rig: Rig, injection: Injection) -> float | None:
+    """The next chunk answers an observation made after the new instruction: one under way was dropped."""
+    chunk = first(rig.observer.chunks, rig.instructed, lambda message: True)
+    if chunk is None or nanoseconds(chunk.message.header.stamp) < injection.last[CAMERA]:
+        return None
+    return chunk.at - rig.instructed
+
+
+def _shifted_clock(seconds: float) -> Callable[[Rig], None]:
+    def inject(rig: Rig) -> None:
+        for stream in (*rig.relay.sensors, CLOCK_TOPIC):
+            rig.relay.alterations[stream] = relay.shifted(seconds)
+
+    return inject
+
+
+TIME_FAULTS: tuple[Fault, ...] = (
+    Fault(
+        name="instruction_in_mid_chunk",
+        injected="another instruction while an inference is under way",
+        demand="the next chunk answers the new one",
+        inject=_instruction_changes,
+        remove=policy_behaves,
+        reaction=_answers_the_new_instruction,
+        deadline=CHUNK,
+        protection=Protection(patches=("old_instructions",)),
+    ),
+    Fault(
+        name="clock_forward",
+        injected="the clock and all stamps jump 5 s ahead",
+        demand="mode base or safer",
+        inject=_shifted_clock(5.0),
+        remove=pass_on,
+        reaction=acts_in(Mode.BASE),
+        deadline=0.5,
+        lasts=1.0,
+        protection=Protection(patches=("ages", "permit_expiry", "clock_jumps"), rules=("camera_age", "joint_state_age", "policy_age")),
+    ),
+    Fault(
+        name="clock_back",
+        injected="the clock and all stamps jump 5 s back",
+        demand="mode base or safer, and the run goes on in the new time",
+        inject=_shifted_clock(-5.0),
+        reaction=acts_in(Mode.BASE),
+        deadline=0.5,
+        lasts=1.0,
+        remove=pass_on,
+        protection=Protection(patches=("clock_jumps",)),
+    ),
+    Fault(
+        name="clock_paused",
+        injected="clock and sensors stand still",
+        demand="no command any more",
+        inject=all_altered(lambda rig: (*rig.relay.sensors, CLOCK_TOPIC), lambda: relay.silent),
+        remove=pass_on,
+        reaction=commands_cease,
+        deadline=0.2,
+        protection=Protection(parameters=MappingProxyType({"use_sim_time": False}), patches=("ages",)),
+    ),
+    Fault(
+        name="clock_lost",
+        injected="/clock alone is lost",
+        demand="ordered base",
+        inject=altered(CLOCK_TOPIC, lambda: relay.silent),
+        remove=pass_on,
+        reaction=ordered(Mode.BASE, because=("clock_stall",)),
+        deadline=7.0,
+        protection=Protection(rules=("clock_stall",)),
+    ),
+)
