@@ -27,7 +27,7 @@ check: build
 bench: build
 	$(ENVIRONMENT) ttt-ros bench --out out/bench
 
-# Forty ways to break the running system, twenty trials each: an hour and a half on a machine that does nothing else.
+# Every way of the catalogue to break the running system, twenty trials each: about an hour, on a machine that does nothing else.
 faults: build
 	$(ENVIRONMENT) ttt-ros faults --out out/faults
 
