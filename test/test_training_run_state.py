@@ -49,7 +49,7 @@ def test_one_altered_bit_is_refused(saved: Path) -> None:
         load(saved)
 
 
-@pytest.mark.parametrize("change", [{"state": json.dumps({"step": 4})}, {"seal": ""}, {"seal": None}, {"state": None}, {"state": "["}])
+@pytest.mark.parametrize("change", [{"facts": json.dumps({"step": 4})}, {"seal": ""}, {"seal": None}, {"facts": None}, {"facts": "["}])
 def test_altered_facts_are_refused(saved: Path, change: dict[str, str | None]) -> None:
     with safe_open(saved, framework="pt") as file:
         metadata, tensors = dict(file.metadata()), {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
