@@ -16,7 +16,8 @@ demo: build
 
 # What failed is run once more by itself: tests of live threads and processes share the machine with whatever else it does.
 test: check
-	$(ENVIRONMENT) pytest || pytest --last-failed
+	$(ENVIRONMENT) pytest -m "not ros" -n 2 || pytest -m "not ros" --last-failed
+	$(ENVIRONMENT) pytest -m ros || pytest -m ros --last-failed
 
 test-ros: build
 	$(ENVIRONMENT) pytest -m ros || pytest -m ros --last-failed

@@ -82,7 +82,7 @@ def test_the_policy_goes_to_base_within_the_validity_when_the_safeguard_is_kille
 
     robot.run_until(lambda: chunks.latest.weights_version == 0, "a chunk of the base policy")
     assert nanoseconds(chunks.latest.header.stamp) - killed_at < 1e9
-    graph.wait_for_log("policy: mode base: the safeguard is silent", "above 0.2 s")
+    graph.wait_for_log("policy: mode base: the safeguard is silent", "above 0.14 s")
     base_since = len(chunks)
     robot.run_until(lambda: len(chunks) > base_since + 5, "further chunks")
     assert {chunk.weights_version for chunk in chunks.messages[base_since:]} == {0}

@@ -28,7 +28,7 @@ pytestmark = pytest.mark.ros
 
 StartProcess = Callable[..., NodeProcess]
 REBORN = "reborn"
-AS_BEFORE = {"__node": REBORN, "~/action_chunk": "/policy/action_chunk", "~/adaptation_status": "/policy/adaptation_status"}
+AS_BEFORE = {"__node": REBORN} | {f"~/{topic}": f"/policy/{topic}" for topic in ("action_chunk", "adaptation_status", "control_status")}
 """For a while the services of a killed process are still there, and would never answer; so its successor has another name."""
 
 PACE = 0.01  # s for each step of the robot: as fast as real time, which other processes can follow
