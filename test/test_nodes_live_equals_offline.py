@@ -43,6 +43,7 @@ pytestmark = pytest.mark.ros
 
 CONFIG = PARAMETERS.parent
 GOALS = 4
+REFUSED = 2  # goals more: the innovation gate may refuse a clean sample while it has seen few
 ALL = QoSProfile(depth=1000)
 
 
@@ -66,7 +67,7 @@ class Answers:
 @pytest.fixture(scope="module")
 def bag(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A robot with hidden properties at work."""
-    return record_deployment(tmp_path_factory.mktemp("recorded") / "bag", goals=GOALS, seed=3)
+    return record_deployment(tmp_path_factory.mktemp("recorded") / "bag", goals=GOALS + REFUSED, seed=3)
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +78,7 @@ def offline(bag: Path) -> Offline:
     with BagReader(bag) as reader:
         end = play(reader, load_policy(SHIPPED_POLICY), ADAPTING, session=session, config=config, on_row=rows.append)
     windows = tuple(replace(row, seconds=0.0) for row in rows if isinstance(row, WindowRow))
-    assert sum(window.committed for window in windows) >= GOALS // 2  # a hand that is not seen is none to learn from
+    assert sum(window.committed for window in windows) >= GOALS, [window.reason for window in windows]
     return Offline(end=end, chunks=tuple(row for row in rows if isinstance(row, ChunkRow)), windows=windows)
 
 

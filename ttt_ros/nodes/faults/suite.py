@@ -29,8 +29,8 @@ _IN_FLIGHT = 0.05
 _WATCHED = 0.3
 """Seconds after the reaction in which it is seen what the robot is told."""
 
-_APART = {"ROS_DOMAIN_ID": "83", "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST", "ROS_LOCALHOST_ONLY": "1"}
-"""Where a robot on the same network is neither seen nor disturbed; the last one is Humble's word for it."""
+_APART = {"ROS_DOMAIN_ID": "101", "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST", "ROS_LOCALHOST_ONLY": "1"}
+"""Where a robot on the network and the tests, whose domains end at 100, are not disturbed; the last one is Humble's word for it."""
 
 _NO_PROTECTION_REMOVED = Protection()
 
