@@ -22,7 +22,11 @@ WIDE = JointLimit(lower=-100.0, upper=100.0, max_velocity=1e4, max_step=1e3)
 
 
 class Bench:
-    """Feeds the session as sensors would and keeps what it answers."""
+    """Feeds the session as sensors would and keeps what it answers.
+
+    Attributes:
+        stands: where all joints stand, rad; None: anywhere, as random as the images.
+    """
 
     def __init__(
         self,
@@ -59,6 +63,7 @@ class Bench:
             threaded=threaded,
         )
         self.generator = torch.Generator().manual_seed(0)
+        self.stands: float | None = None
         self.session.assembler.set_instruction(instruction)
 
     def order(self, mode: Mode, *, trusted: int = 10**9, validity: float = 1.0, times: int = 2) -> None:
@@ -73,7 +78,8 @@ class Bench:
         for camera in self.specification.cameras:
             image = torch.randint(0, 256, (camera.height, camera.width, 3), dtype=torch.uint8, generator=self.generator)
             self.session.assembler.add_image(camera.name, self.now, image)
-        positions = torch.randn(len(self.specification.joint_names), generator=self.generator).tolist()
+        joints = len(self.specification.joint_names)
+        positions = torch.randn(joints, generator=self.generator).tolist() if self.stands is None else [self.stands] * joints
         self.session.assembler.add_joints(self.now, self.specification.joint_names, positions)
 
     def tick(self) -> Command:

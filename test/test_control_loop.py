@@ -36,6 +36,13 @@ class _RaisingPolicy(SmallPolicy):
         raise RuntimeError("out of memory")
 
 
+class _StayingPolicy(SmallPolicy):
+    """Wants the robot where it stands."""
+
+    def act(self, features: Features, fast: FastWeights, memory: Memory = NO_MEMORY) -> Tensor:
+        return features["joints"][:, None].expand(-1, HORIZON, -1)
+
+
 def test_chunks_follow_one_another_and_each_executed_chunk_gives_one_window() -> None:
     bench = Bench()
     commands = bench.run(60)
@@ -243,6 +250,34 @@ def test_the_first_chunk_is_blended_from_where_the_robot_stands() -> None:
     assert commands[1].positions is not None
     # The chunk is one step old; one blended step takes it half the way from the measured position.
     assert np.allclose(commands[1].positions, (stands.joint_positions.double().numpy() + chunk.positions[1]) / 2)
+
+
+_STEP = 0.05
+_STEADY = JointLimit(lower=-100.0, upper=100.0, max_velocity=1e4, max_step=_STEP)
+
+
+@pytest.mark.parametrize(("silence", "back"), [(20 * PERIOD, 0), (0, 40 * PERIOD)], ids=["no tick for a second", "the clock was set back"])
+def test_after_a_silence_of_the_joints_the_first_command_is_a_step_from_where_the_robot_stands(silence: int, back: int) -> None:
+    bench = Bench(_StayingPolicy(), limit=_STEADY)
+    bench.stands = 0.0
+    bench.run(60)
+    bench.now += silence - back
+    bench.stands = 7.0
+    first = next(command.positions for command in bench.run(10) if command.positions is not None)
+    assert np.abs(first - 7.0).max() <= _STEP
+
+
+def test_a_robot_that_is_not_felt_any_more_holds_for_a_while_and_is_then_not_commanded() -> None:
+    bench = Bench()
+    last = bench.run(10)[-1].positions
+    commands = []
+    for _ in range(20):
+        bench.order(Mode.ADAPTING)
+        commands.append(bench.tick())
+    assert last is not None
+    assert {command.mode for command in commands[2:]} == {Mode.HOLD}
+    assert commands[9].positions is not None
+    assert [command.positions for command in commands[10:]] == [None] * 10
 
 
 class _SlowExecutor(InlineExecutor):

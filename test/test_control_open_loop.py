@@ -98,7 +98,7 @@ def test_a_chunk_goes_on_where_it_was_when_the_camera_is_back(bench: Bench) -> N
     bench.session.loop._on_outcome = outcomes.append
     instructed(bench, "push", ticks=4)
     assert bench.session.schedule.remaining
-    bench.now += 10 * PERIOD
+    bench.now += 5 * PERIOD
     bench.order(Mode.ADAPTING)
     held = bench.tick()
     assert held.mode == Mode.HOLD
@@ -107,6 +107,15 @@ def test_a_chunk_goes_on_where_it_was_when_the_camera_is_back(bench: Bench) -> N
     assert np.array_equal(bench.run(1)[0].positions, bench.chunks[-1].positions[-1])
     instructed(bench, "reach")
     assert np.array_equal(outcomes[-1].transition.executed[0].numpy(), bench.chunks[1].positions.astype(np.float32))
+
+
+def test_a_chunk_under_way_when_the_robot_was_not_felt_for_long_is_asked_for_again_from_where_it_stands(bench: Bench) -> None:
+    instructed(bench, "push", ticks=4)
+    assert bench.session.schedule.remaining
+    bench.now += 20 * PERIOD
+    bench.run(2 * HORIZON)
+    assert len(bench.chunks) == 3
+    assert np.array_equal(bench.run(1)[0].positions, bench.chunks[-1].positions[-1])
 
 
 @pytest.mark.parametrize("ended", ["reset", "rollback", "base"])

@@ -49,19 +49,19 @@ def test_after_a_reset_or_a_step_back_of_the_clock_it_is_waited_for_anew() -> No
     assert values(monitor, 2 * SECOND) == {}
 
 
-def test_the_loss_is_compared_with_a_high_quantile_of_the_committed_ones() -> None:
+def test_the_loss_is_compared_with_a_high_quantile_of_those_that_passed() -> None:
     losses = LossHistory()
     for index in range(10):
-        losses.committed(1.0 + index)
+        losses.passed(1.0 + index)
     assert losses.ratio(27.0) == pytest.approx(3.0)
 
 
 def test_nothing_is_compared_before_enough_windows_or_with_losses_of_0() -> None:
     losses = LossHistory()
     for _ in range(WARMUP - 1):
-        losses.committed(0.0)
+        losses.passed(0.0)
     assert losses.ratio(1.0) is None
-    losses.committed(0.0)
+    losses.passed(0.0)
     assert losses.ratio(1.0) is None
 
 
@@ -69,7 +69,7 @@ def test_nothing_is_compared_before_enough_windows_or_with_losses_of_0() -> None
 def test_a_loss_that_is_not_finite_never_enters_the_history(loss: float) -> None:
     losses = LossHistory()
     for _ in range(WARMUP):
-        losses.committed(1.0)
+        losses.passed(1.0)
     for _ in range(HISTORY):
-        losses.committed(loss)
+        losses.passed(loss)
     assert losses.ratio(2.0) == 2.0

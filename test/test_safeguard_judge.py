@@ -193,6 +193,22 @@ def test_a_window_counts_as_a_sign_of_life_of_the_adaptation() -> None:
     assert ticked(safeguard, 12 * TICK, 1, chunks=True).mode == Mode.ADAPTING
 
 
+@pytest.mark.parametrize(("rejected", "mode"), [(0.0, Mode.ADAPTING), (1.0, Mode.FROZEN)])
+def test_losses_that_have_grown_for_good_are_got_used_to_unless_the_windows_are_refused(rejected: float, mode: Mode) -> None:
+    ratio = Rule(signal="loss_ratio", limit=10.0, clear_limit=3.0, trips=3, of_last=5, clear_after=5, mode=Mode.FROZEN)
+    safeguard = safeguard_with(ratio)
+    ticked(safeguard, 0, 5)
+    for now in range(1, 41):
+        safeguard.read_window({"prediction_loss": 0.1, "rejected": 0.0}, now, version=now, committed=True)
+    assert safeguard.judge().mode == Mode.ADAPTING
+    modes = []
+    for now in range(41, 81):
+        safeguard.read_window({"prediction_loss": 1.2, "rejected": rejected}, now, version=40, committed=False)
+        modes.append(safeguard.judge().mode)
+    assert Mode.FROZEN in modes
+    assert modes[-1] == mode
+
+
 def test_a_reading_of_an_unknown_signal_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="unknown signal 'mood'"):
         safeguard_with(GRADIENT).read("mood", 1.0, 0)

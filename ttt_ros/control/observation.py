@@ -107,6 +107,11 @@ class ObservationAssembler:
         self._instruction = ""
         self._instruction_refusal = ""
 
+    @property
+    def felt(self) -> int | None:
+        """Stamp of the newest joint state; None before the first, and after the clock was set back."""
+        return self._joints[-1].stamp if self._joints else None
+
     def add_image(self, name: str, stamp: int, image: Tensor | DeferredImage) -> None:
         """Takes a frame of camera ``name``: RGB, uint8, (height, width, 3) as specified. The tensor is kept, not copied.
 

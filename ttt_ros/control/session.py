@@ -25,6 +25,9 @@ from ttt_ros.control.schedule import Chunk, ChunkSchedule
 from ttt_ros.errors import JournalError
 from ttt_ros.policies.protocol import Policy
 
+_UNFELT = 5.0
+"""Times max_joint_age for which a robot that is not felt is taken to stand where it was told to be."""
+
 STOP_TIMEOUT = 0.5  # s that the adaptation thread gets to finish a window; a node must end within one second
 
 
@@ -37,7 +40,7 @@ class SessionConfig:
         adaptation: how the fast weights adapt.
         tolerance: seconds by which sensor streams may differ from each other.
         max_camera_age: seconds; an older frame leads to hold.
-        max_joint_age: seconds; an older joint state leads to hold.
+        max_joint_age: seconds; an older joint state leads to hold, and after five times as long nothing is commanded until a new one comes.
         request_at: the next chunk is asked for once no more control steps than this remain.
         blend_steps: control steps that a seam is spread over.
         open_loop: each instruction is answered by one chunk, observed for at rest and played whole; then the position is held until the
@@ -127,6 +130,7 @@ class Session:
             on_chunk=on_chunk,
             on_outcome=self._learn_from,
             max_inference_time=config.max_inference_time,
+            max_unfelt=_UNFELT * config.max_joint_age,
             shadow=config.shadow,
         )
 

@@ -13,7 +13,7 @@ from ttt_ros.safeguard.ladder import Demand, Mode
 from ttt_ros.safeguard.losses import LossHistory
 from ttt_ros.safeguard.rules import RuleState, demand, observe
 from ttt_ros.safeguard.sensors import SensorMonitor
-from ttt_ros.safeguard.signals import LOSS_RATIO, PREDICTION_LOSS, SIGNALS, Reading, signal_named
+from ttt_ros.safeguard.signals import LOSS_RATIO, PREDICTION_LOSS, REJECTED, SIGNALS, Reading, signal_named
 from ttt_ros.safeguard.trust import TrustedVersions
 
 
@@ -113,7 +113,8 @@ class Safeguard:
             ConfigurationError: a signal is unknown.
         """
         self.streams.heard_adaptation_status(now)
-        readings = {**readings, **self._loss_ratio(readings.get(PREDICTION_LOSS.name), committed=committed)}
+        passed = committed or readings.get(REJECTED.name) == 0.0
+        readings = {**readings, **self._loss_ratio(readings.get(PREDICTION_LOSS.name), passed=passed)}
         for signal, value in readings.items():
             self.read(signal, value, now, source=sources.get(signal, ""))
         self._trusted.reported(version, committed=committed, clean=not self._violated_by(readings))
@@ -185,12 +186,12 @@ class Safeguard:
     def _stream_rules(self) -> set[int]:
         return {index for index, rule in enumerate(self._rules) if signal_named(rule.signal).needed}
 
-    def _loss_ratio(self, loss: float | None, *, committed: bool) -> dict[str, float]:
+    def _loss_ratio(self, loss: float | None, *, passed: bool) -> dict[str, float]:
         if loss is None:
             return {}
         ratio = self._losses.ratio(loss)
-        if committed:
-            self._losses.committed(loss)
+        if passed:
+            self._losses.passed(loss)
         return {} if ratio is None else {LOSS_RATIO.name: ratio}
 
     def _violated_by(self, readings: Mapping[str, float]) -> bool:

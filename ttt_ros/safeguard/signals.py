@@ -80,7 +80,7 @@ LOSS_RATIO = Signal(
     unit="",
     cadence="window",
     origin="policy",
-    definition="prediction loss over the 0.9 quantile of those of the last 64 committed windows; not read before 8 of them",
+    definition="prediction loss over the 0.9 quantile of those of the last 64 windows that passed every check; not read before 8 of them",
 )
 TRIMMED = Signal(
     name="trimmed",

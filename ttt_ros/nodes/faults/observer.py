@@ -8,6 +8,7 @@ from typing import Generic, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 from rclpy.node import Node
+from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import JointState
 from trajectory_msgs.msg import JointTrajectory
 
@@ -22,6 +23,9 @@ Message = TypeVar("Message")
 
 _GAP = 0.5
 """Seconds without a command after which the next one is a step from where the robot stands: its node may be another one."""
+
+_EVERY_ONE = QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=1000, reliability=ReliabilityPolicy.RELIABLE)
+"""For commands: one that is lost to a pause of this process would look like a step of the robot's."""
 
 _ROUNDING = 1e-3
 """Share by which a figure may pass its limit: what float32 leaves of a norm."""
@@ -62,12 +66,13 @@ class Observer:
         self._last: tuple[float, NDArray[np.float64]] | None = None
         self.begin()
         for kind, topic, take, profile in (
+            # Before the commands, so that after a pause of this process they are compared with where the robot stands by then.
+            (JointState, "joint_states", self._on_joints, SENSOR),
             (SafeguardState, "safeguard/state", self._on_state, LATCHED),
             (ControlStatus, "policy/control_status", self._on_control, RELIABLE),
             (ActionChunk, "policy/action_chunk", self._on_chunk, RELIABLE),
             (AdaptationStatus, "policy/adaptation_status", self._on_window, RELIABLE),
-            (JointTrajectory, "joint_trajectory", self._on_command, RELIABLE),
-            (JointState, "joint_states", self._on_joints, SENSOR),
+            (JointTrajectory, "joint_trajectory", self._on_command, _EVERY_ONE),
         ):
             node.create_subscription(kind, topic, take, profile)
 
