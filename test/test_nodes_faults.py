@@ -124,10 +124,10 @@ def test_faults_of_the_gradient_a_camera_and_the_joints_are_held_over_real_proce
 
 
 @pytest.mark.timeout(240)
-def test_without_its_protection_a_fault_is_not_held(suite: Path, ros_domain: int) -> None:
+def test_without_its_protection_a_fault_is_not_withstood(suite: Path, ros_domain: int) -> None:
     (record,) = run_faults((), trials=1, without="nan_gradient", out=suite, console=Console(quiet=True))
     assert record.without_protection
-    assert not record.held
+    assert not record.withstood
     assert any("was applied with a gradient of norm nan" in violation for violation in record.violations)
 
 

@@ -23,12 +23,12 @@ def faults(
     if prove:
         proofs = prove_protections(only or (), out=out, console=console)
         for record in proofs:
-            console.print(f"{'[red]FAIL[/red] held all the same' if record.held else '[green]ok  [/green] fails'}: {record.name}")
-        raise typer.Exit(FAILED if any(record.held for record in proofs) else 0)
+            console.print(f"{'[red]FAIL[/red] was withstood all the same' if record.withstood else '[green]ok  [/green] fails'}: {record.name}")
+        raise typer.Exit(FAILED if any(record.withstood for record in proofs) else 0)
     records = run_faults(only or (), trials=trials, without=without, out=out, console=console)
     if without:
-        console.print(f"without its protection {without} {'held all the same' if records[0].held else 'fails, as it must'}")
-        raise typer.Exit(0 if records[0].held else FAILED)
+        console.print(f"without its protection {without} {'was withstood all the same' if records[0].withstood else 'fails, as it must'}")
+        raise typer.Exit(0 if records[0].withstood else FAILED)
     checks = write_report(records, out)
     for check in checks:
         mark = "[green]ok  [/green]" if check.passed else "[red]FAIL[/red]"

@@ -26,7 +26,7 @@ class Trial:
         words: reason that the safeguard or a refused window gave.
         behaviour: what the robot was told while the fault lasted.
         violations: what must not happen, in words.
-        recovery: seconds until adapting went on once the fault was removed; None if it did not.
+        recovery: seconds until adapting went on once the fault was removed; None if it did not, or without protection, where nobody waits.
     """
 
     reaction: float | None
@@ -93,9 +93,14 @@ class FaultRecord:
         return sum(trial.recovery is not None for trial in self.trials)
 
     @property
+    def withstood(self) -> bool:
+        """Whether every trial reacted in time and kept the limits."""
+        return self.in_time == len(self.trials) > 0 and not self.violations
+
+    @property
     def held(self) -> bool:
-        """Whether every trial reacted in time, kept the limits, and went on."""
-        return self.in_time == self.went_on == len(self.trials) > 0 and not self.violations
+        """Whether every trial was withstood and went on."""
+        return self.withstood and self.went_on == len(self.trials)
 
 
 def write_record(folder: Path, record: FaultRecord) -> None:

@@ -155,15 +155,19 @@ class _Suite:
         )
 
     def _recovered(self, rig: Rig, fault: Fault) -> float | None:
-        """Ends the fault and waits until adapting goes on; a system that does not is started anew for the next trial."""
+        """Ends the fault and waits until adapting goes on; a system that does not is started anew for the next trial.
+
+        So is one whose protection is switched off: what a fault has done to it may last.
+        """
         try:
             fault.remove(rig)
-            return rig.go_on()
+            if self._removed == _NO_PROTECTION_REMOVED:
+                return rig.go_on()
         except BringUpError as error:
             self._console.print(f"{fault.name}: {error}", highlight=False)
-            rig.close()
-            self._rig = None
-            return None
+        rig.close()
+        self._rig = None
+        return None
 
 
 def _seen(rig: Rig, since: float) -> Mapping[str, str]:
