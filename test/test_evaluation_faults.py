@@ -8,7 +8,7 @@ import pytest
 
 from ttt_ros.errors import RecordingError
 from ttt_ros.evaluation.faults.records import FaultRecord, Trial, read_record, write_record
-from ttt_ros.evaluation.faults.report import HEADINGS, cells, drawn, table, write_report
+from ttt_ros.evaluation.faults.report import HEADINGS, cells, drawn, table, write_proofs, write_report
 from ttt_ros.evaluation.faults.targets import targets
 from ttt_ros.evaluation.plots import LIGHT
 
@@ -123,3 +123,15 @@ def test_the_report_is_table_picture_page_and_figures(tmp_path: Path) -> None:
     results = json.loads((tmp_path / "results.json").read_text())
     assert [check["passed"] for check in results["checks"]] == [check.passed for check in checks]
     assert results["faults"][1]["median"] is None
+
+
+def test_a_protection_without_which_its_fault_is_withstood_is_not_proved(tmp_path: Path) -> None:
+    dropped = record("hang", replace(TRIAL, reaction=None, recovery=None))
+    late = record("death", replace(TRIAL, reaction=0.5, recovery=None))
+    broken = record("slow", replace(TRIAL, violations=("window 4 was applied with a drift of nan",), recovery=None))
+    withstood = record("exception", replace(TRIAL, recovery=None))
+    checks = {check.name: check for check in write_proofs([dropped, late, broken, withstood], tmp_path)}
+    assert [name for name, check in checks.items() if not check.passed] == ["exception"]
+    assert checks["hang"].figure == "no reaction: mode base"
+    assert checks["death"].figure == "reacted to after 0.50 s, allowed 0.20 s"
+    assert "| slow | window 4 was applied with a drift of nan |" in (tmp_path / "proofs.md").read_text()

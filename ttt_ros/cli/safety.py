@@ -17,23 +17,23 @@ def faults(
     prove: Annotated[bool, typer.Option(help="Switch the protection of each fault off in turn, with one trial of it.")] = False,
 ) -> None:
     """Break the running system in every way of the catalogue and measure what it does about it. Needs ROS."""
-    from ttt_ros.evaluation.faults.report import write_report
+    from ttt_ros.evaluation.faults.report import write_proofs, write_report
     from ttt_ros.nodes.faults.suite import prove_protections, run_faults
 
     if prove:
-        proofs = prove_protections(only or (), out=out, console=console)
-        for record in proofs:
-            console.print(f"{'[red]FAIL[/red] was withstood all the same' if record.withstood else '[green]ok  [/green] fails'}: {record.name}")
-        raise typer.Exit(FAILED if any(record.withstood for record in proofs) else 0)
-    records = run_faults(only or (), trials=trials, without=without, out=out, console=console)
-    if without:
-        console.print(f"without its protection {without} {'was withstood all the same' if records[0].withstood else 'fails, as it must'}")
-        raise typer.Exit(0 if records[0].withstood else FAILED)
-    checks = write_report(records, out)
+        checks = write_proofs(prove_protections(only or (), out=out, console=console), out)
+        page = out / "proofs.md"
+    elif without:
+        (record,) = run_faults((), trials=trials, without=without, out=out, console=console)
+        console.print(f"without its protection {without} {'was withstood all the same' if record.withstood else 'fails, as it must'}")
+        raise typer.Exit(0 if record.withstood else FAILED)
+    else:
+        checks = write_report(run_faults(only or (), trials=trials, without="", out=out, console=console), out)
+        page = out / "report.html"
     for check in checks:
         mark = "[green]ok  [/green]" if check.passed else "[red]FAIL[/red]"
         console.print(f"{mark} {check.name}: {check.figure} (limit: {check.limit})", highlight=False)
-    console.print(f"{out / 'report.html'}")
+    console.print(f"{page}")
     raise typer.Exit(0 if all(check.passed for check in checks) else FAILED)
 
 

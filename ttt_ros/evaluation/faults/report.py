@@ -55,6 +55,21 @@ def write_report(records: Sequence[FaultRecord], out: Path) -> tuple[Check, ...]
     return checks
 
 
+def write_proofs(records: Sequence[FaultRecord], out: Path) -> tuple[Check, ...]:
+    """Writes ``proofs.md`` into ``out``: what each fault did without its protection; returns a check for each, that it did harm.
+
+    Raises:
+        RecordingError: the folder cannot be written.
+    """
+    checks = tuple(
+        Check(name=record.name.replace("_", " "), passed=not record.withstood, figure=_without_protection(record), limit="not withstood")
+        for record in records
+    )
+    lines = ["| fault | without its protection |", "| --- | --- |", *(f"| {check.name} | {check.figure} |" for check in checks)]
+    write_whole(out / "proofs.md", "\n".join(lines) + "\n")
+    return checks
+
+
 def table(records: Sequence[FaultRecord]) -> str:
     """The table in Markdown."""
     lines = [HEADINGS, ("---",) * len(HEADINGS), *map(cells, records)]
@@ -103,6 +118,14 @@ def _results(records: Sequence[FaultRecord], checks: Sequence[Check]) -> dict[st
             for record in records
         ],
     }
+
+
+def _without_protection(record: FaultRecord) -> str:
+    if record.violations:
+        return record.violations[0]
+    if not record.reactions:
+        return f"no reaction: {record.demand}"
+    return "withstood" if record.withstood else f"reacted to after {_seconds(record.slowest)}, allowed {_seconds(record.deadline)}"
 
 
 def _most(*found: str) -> str:
