@@ -46,7 +46,7 @@ def test_an_image_that_cv_bridge_cannot_convert_is_refused_as_any_other(monkeypa
     monkeypatch.setattr(image_input, "CvBridgeError", _BridgeError, raising=False)
     message = Image(encoding="bayer_rggb8", height=4, width=4, step=4, data=bytes(16))
     with pytest.raises(ObservationError, match=r"cannot be converted from bayer_rggb8 \(no conversion to rgb8\); check the camera driver"):
-        image_input.raw_image_tensor(message, CameraSpecification(name="scene", height=4, width=4))
+        image_input.raw_image(message, CameraSpecification(name="scene", height=4, width=4))
 
 
 @pytest.mark.parametrize(

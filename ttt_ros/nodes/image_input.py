@@ -1,11 +1,10 @@
-"""From image messages to the tensors that a policy expects."""
+"""From image messages to the images that a policy expects."""
 
 import cv2
 import numpy as np
 from sensor_msgs.msg import CompressedImage, Image
-from torch import Tensor
 
-from ttt_ros.control.images import Pixels, RawImage, decode_compressed, opencv_rgb, pixels, policy_image
+from ttt_ros.control.images import DeferredImage, Pixels, RawImage, decode_compressed, opencv_rgb, pixels
 from ttt_ros.errors import ObservationError
 from ttt_ros.policies.specification import CameraSpecification
 
@@ -15,8 +14,8 @@ except ImportError:  # only a ROS installation has it
     CvBridge = None
 
 
-def raw_image_tensor(message: Image, camera: CameraSpecification) -> Tensor:
-    """Converts a sensor_msgs/Image to uint8 RGB of the camera's size, (height, width, 3).
+def raw_image(message: Image, camera: CameraSpecification) -> DeferredImage:
+    """Converts a sensor_msgs/Image to RGB, to be brought to the camera's size once it is looked at.
 
     Raises:
         ObservationError: see ``ttt_ros.control.images``; or cv_bridge cannot convert it.
@@ -32,13 +31,13 @@ def raw_image_tensor(message: Image, camera: CameraSpecification) -> Tensor:
             raise ObservationError(f"an image cannot be converted from {image.encoding} ({error}); check the camera driver") from None
     else:
         rgb = opencv_rgb(image)
-    return policy_image(rgb, camera)
+    return DeferredImage(rgb, camera)
 
 
-def compressed_image_tensor(message: CompressedImage, camera: CameraSpecification) -> Tensor:
-    """Converts a sensor_msgs/CompressedImage to uint8 RGB of the camera's size, (height, width, 3).
+def compressed_image(message: CompressedImage, camera: CameraSpecification) -> DeferredImage:
+    """Converts a sensor_msgs/CompressedImage to RGB, to be brought to the camera's size once it is looked at.
 
     Raises:
         ObservationError: see ``ttt_ros.control.images``.
     """
-    return policy_image(decode_compressed(memoryview(message.data), message.format), camera)
+    return DeferredImage(decode_compressed(memoryview(message.data), message.format), camera)

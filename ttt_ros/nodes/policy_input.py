@@ -18,7 +18,7 @@ from ttt_ros.errors import ActionError, InstructionError, MessageError, Observat
 from ttt_ros.msg import SafeguardState
 from ttt_ros.nodes import policy_messages
 from ttt_ros.nodes.acknowledgement import Acknowledgement
-from ttt_ros.nodes.image_input import compressed_image_tensor, raw_image_tensor
+from ttt_ros.nodes.image_input import compressed_image, raw_image
 from ttt_ros.nodes.policy_diagnostics import OF_THE_SAFEGUARD
 from ttt_ros.nodes.quality_of_service import LATCHED, RELIABLE, SENSOR
 from ttt_ros.nodes.stamps import nanoseconds
@@ -57,7 +57,7 @@ class PolicyInput:
         sensor, commands = (SENSOR, RELIABLE) if acknowledgement is None else (LATCHED, LATCHED)
         for camera in session.policy.specification.cameras:
             source = parameters.cameras[camera.name]
-            kind, convert = (CompressedImage, compressed_image_tensor) if source.compressed else (Image, raw_image_tensor)
+            kind, convert = (CompressedImage, compressed_image) if source.compressed else (Image, raw_image)
             self._subscribe(kind, source.topic, camera.name, self._image_taker(camera, convert), sensor)
         self._subscribe(JointState, "joint_states", JOINT_STATES, self._take_joints, sensor)
         self._subscribe(String, "instruction", INSTRUCTION, self._take_instruction, LATCHED)

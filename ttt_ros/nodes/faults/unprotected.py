@@ -68,7 +68,7 @@ def _images() -> None:
 
         return converted
 
-    policy_input.raw_image_tensor = lenient(policy_input.raw_image_tensor)
+    policy_input.raw_image = lenient(policy_input.raw_image)
 
 
 def _joints() -> None:
