@@ -11,7 +11,7 @@ from ttt_ros.safeguard.ladder import Mode
 
 
 def _refused_to_configure(rig: Rig, _injection: Injection) -> float | None:
-    return rig.answered - rig.asked if rig.answer is not None and not rig.answer.success else None
+    return rig.answered - rig.asked if rig.answer is False else None
 
 
 def _another_policy(rig: Rig) -> None:

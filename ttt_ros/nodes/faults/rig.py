@@ -14,7 +14,6 @@ from typing import Any
 import yaml
 from ament_index_python.packages import get_package_share_directory
 from lifecycle_msgs.msg import Transition
-from lifecycle_msgs.srv import ChangeState, GetState
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.parameter import Parameter
@@ -24,7 +23,7 @@ from std_srvs.srv import Trigger
 
 from ttt_ros.adaptation import steps
 from ttt_ros.control.parameter_file import load_parameter_file
-from ttt_ros.nodes.bring_up import BRING_UP_TIMEOUT, BringUpError, bring_up
+from ttt_ros.nodes.bring_up import BRING_UP_TIMEOUT, BringUpError, bring_up, change_state, wait_until_it_answers
 from ttt_ros.nodes.faults import faulty_policy
 from ttt_ros.nodes.faults.observer import Observer
 from ttt_ros.nodes.faults.relay import Relay, remappings
@@ -56,14 +55,14 @@ class Rig:
         relay: between simulation and nodes.
         observer: of all that the nodes say.
         processes: by name: simulation, safeguard, policy, and those that a fault has started.
-        answer: of the last transition that a fault has asked for, None if there was none in time.
+        answer: whether the last transition that a fault has asked for succeeded; None if none was asked for.
         asked: ``time.monotonic`` at which it was asked for.
         answered: ``time.monotonic`` at which it was answered.
         instructed: ``time.monotonic`` of the last instruction.
         rolled_back_to: version that the last rollback answered with.
     """
 
-    answer: Any = None
+    answer: bool | None = None
     asked = 0.0
     answered = 0.0
     instructed = 0.0
@@ -226,11 +225,6 @@ class Rig:
         finally:
             self.node.destroy_client(client)
 
-    def transition(self, name: str, transition: int) -> bool:
-        """Asks a lifecycle node for a transition; says whether it succeeded."""
-        answer = self.call(ChangeState, f"{name}/change_state", ChangeState.Request(transition=Transition(id=transition)))
-        return bool(answer is not None and answer.success)
-
     def start(self, name: str) -> None:
         """Starts a process; lifecycle nodes are brought up."""
         self.processes[name].start()
@@ -246,16 +240,10 @@ class Rig:
 
     def ask_to_configure(self, name: str) -> None:
         """Asks a node that may still be starting to configure, and keeps its answer."""
-        self.wait_until_it_answers(name)
+        wait_until_it_answers(self.node, self._executor, name, timeout=BRING_UP_TIMEOUT)
         self.asked = time.monotonic()
-        request = ChangeState.Request(transition=Transition(id=Transition.TRANSITION_CONFIGURE))
-        self.answer = self.call(ChangeState, f"{name}/change_state", request)
+        self.answer = self._change_state(name, Transition.TRANSITION_CONFIGURE)
         self.answered = time.monotonic()
-
-    def wait_until_it_answers(self, name: str) -> None:
-        """Waits until a lifecycle node tells its state."""
-        if self.call(GetState, f"{name}/get_state", GetState.Request(), timeout=BRING_UP_TIMEOUT) is None:
-            raise BringUpError(f"node {name} does not answer")
 
     def stop(self, name: str) -> None:
         """Ends a process as Ctrl-C does, while everything else goes on."""
@@ -286,8 +274,11 @@ class Rig:
     def configured_anew(self) -> None:
         """Takes the policy node down to unconfigured and up again, as an operator would."""
         for transition in (Transition.TRANSITION_DEACTIVATE, Transition.TRANSITION_CLEANUP):
-            self.transition("policy", transition)
+            self._change_state("policy", transition)
         self.bring_up("policy")
+
+    def _change_state(self, name: str, transition: int) -> bool:
+        return change_state(self.node, self._executor, name, transition, timeout=_CALL_TIMEOUT)
 
     def another_policy(self, name: str, *, namespace: str = "", parameters: Mapping[str, object] | None = None) -> NodeProcess:
         """A second policy node in a process of its own, started once and left unconfigured."""
