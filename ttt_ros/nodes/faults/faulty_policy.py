@@ -25,9 +25,13 @@ HANG = "hang"
 DEATH = "death"
 EXCEPTION = "exception"
 SLOW = "slow"
+PENSIVE = "pensive"
 
 SLOW_BY = 0.04
 """Seconds by which a slow inference takes longer: with about 0.02 s of its own it then takes three times as long."""
+
+_PENSIVE_BY = 0.25
+"""Seconds by which a pensive inference takes longer: half of max_inference_time, so that something can happen meanwhile."""
 
 _GRADIENTS = {NAN_GRADIENT: math.nan, INFINITE_GRADIENT: math.inf, LARGE_GRADIENT: 100.0}
 _PUSH = 0.95
@@ -38,6 +42,9 @@ _ERROR = 0.3
 
 _FALL = 0.97
 """Factor on the falling loss in each window."""
+
+_AWAY = 40.0
+"""Derivative of the falling loss by the mean action: with the shipped policy the gradient then is about as long as clip_norm."""
 
 
 def fault_file(checkpoint: Path) -> Path:
@@ -71,8 +78,7 @@ class FaultyPolicy(VisionLanguageActionPolicy):
 
     def encode(self, observation: Observation) -> Features:
         """As the policy, or slowly."""
-        if self._fault() == SLOW:
-            time.sleep(SLOW_BY)
+        time.sleep({SLOW: SLOW_BY, PENSIVE: _PENSIVE_BY}.get(self._fault(), 0.0))
         return super().encode(observation)
 
     def reconstruct(self, transitions: Transitions, fast: FastWeights) -> dict[str, Reconstruction]:
@@ -90,7 +96,7 @@ class FaultyPolicy(VisionLanguageActionPolicy):
             return _pushed(found, _along_themselves(fast), error=_ERROR, length=_PUSH)
         if fault == FALLING_LOSS:
             self._falling *= _FALL
-            return _pushed(found, self.act(transitions.features, fast).mean(dim=(1, 2)), error=self._falling, length=1.0)
+            return _pushed(found, self.act(transitions.features, fast).mean(dim=(1, 2)), error=self._falling, length=_AWAY)
         if fault in _GRADIENTS:
             for each in found.values():
                 if each.prediction.requires_grad:

@@ -27,14 +27,15 @@ def _of_the_policy(name: str, injected: str, *, remove: Callable[[Rig], None] = 
 
 
 def _rolled_back(rig: Rig, _injection: Injection) -> float | None:
-    """The first chunk after the answer of the service is of no newer version."""
-    chunk = first(rig.observer.chunks, rig.answered, lambda message: True)
+    """The first chunk of the epoch that the rollback began is of no newer version than the service answered."""
+    epoch = max((heard.message.reset_epoch for heard in rig.observer.chunks if heard.at < rig.answered), default=0)
+    chunk = first(rig.observer.chunks, rig.answered, lambda message: message.reset_epoch > epoch)
     if chunk is None or chunk.message.weights_version > rig.rolled_back_to:
         return None
     return chunk.at - rig.answered
 
 
-_PUSHED = 8.0  # s, some thirty windows
+_PUSHED = 12.0  # s, some fifty windows: without the limits it takes about thirty to be beyond them
 
 
 _GATES_OFF: Mapping[str, object] = MappingProxyType(

@@ -141,7 +141,7 @@ PROCESS_FAULTS: tuple[Fault, ...] = (
         remove=_restart("simulation"),
         reaction=either(acts_in(Mode.HOLD, since="joint_states"), commands_cease),
         deadline=0.3,
-        protection=Protection(patches=("ages",), rules=("camera_age", "joint_state_age", "clock_stall")),
+        protection=Protection(patches=("ages", "wall_ticks", "position_doubt"), rules=("camera_age", "joint_state_age", "clock_stall")),
     ),
     Fault(
         name="processor_starved",

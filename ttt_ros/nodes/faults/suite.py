@@ -29,6 +29,9 @@ _IN_FLIGHT = 0.05
 _WATCHED = 0.3
 """Seconds after the reaction in which it is seen what the robot is told."""
 
+_AFTERMATH = 3.0
+"""Seconds for which a system without the protection is watched once the fault is over."""
+
 _APART = {"ROS_DOMAIN_ID": "101", "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST", "ROS_LOCALHOST_ONLY": "1"}
 """Where a robot on the network and the tests, whose domains end at 100, are not disturbed; the last one is Humble's word for it."""
 
@@ -157,12 +160,13 @@ class _Suite:
     def _recovered(self, rig: Rig, fault: Fault) -> float | None:
         """Ends the fault and waits until adapting goes on; a system that does not is started anew for the next trial.
 
-        So is one whose protection is switched off: what a fault has done to it may last.
+        So is one whose protection is switched off: what a fault has done to it may last, and may be seen only when the fault is over.
         """
         try:
             fault.remove(rig)
             if self._removed == _NO_PROTECTION_REMOVED:
                 return rig.go_on()
+            rig.spin(_AFTERMATH)
         except BringUpError as error:
             self._console.print(f"{fault.name}: {error}", highlight=False)
         rig.close()

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
+from rclpy.clock import Clock, ClockType
 
 from ttt_ros.adaptation import checks, snapshot, thread
 from ttt_ros.control import loop, orders, session, streams
@@ -95,8 +96,23 @@ def _ages() -> None:
     ObservationAssembler.assemble = assembled
 
 
+def _position_doubt() -> None:
+    """Wherever the robot may stand by now, what it was told last is gone on from."""
+    loop.ControlLoop._doubt_position = _nothing
+
+
 def _clock_jumps() -> None:
     streams.StampOrder.jumps_back = lambda self, stamp: False
+
+
+def _wall_ticks() -> None:
+    """Control ticks come by the wall clock, whatever the ROS clock does."""
+    original = policy_node.PolicyNode.create_timer
+
+    def create_timer(self: Any, period: float, callback: Callable[[], None], **options: Any) -> Any:
+        return original(self, period, callback, **{**options, "clock": Clock(clock_type=ClockType.STEADY_TIME)})
+
+    policy_node.PolicyNode.create_timer = create_timer
 
 
 def _old_instructions() -> None:
@@ -138,7 +154,9 @@ PATCHES: dict[str, Callable[[], None]] = {
     "images": _images,
     "joints": _joints,
     "ages": _ages,
+    "position_doubt": _position_doubt,
     "clock_jumps": _clock_jumps,
+    "wall_ticks": _wall_ticks,
     "old_instructions": _old_instructions,
     "second_policy": _second_policy,
     "rollback": _rollback,
