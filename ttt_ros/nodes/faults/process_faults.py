@@ -1,6 +1,7 @@
 """Faults of whole processes, their files and the processor."""
 
 from collections.abc import Callable
+from types import MappingProxyType
 
 from std_srvs.srv import Trigger
 
@@ -51,13 +52,20 @@ def _disk_has_room(rig: Rig) -> None:
     rig.configured_anew()
 
 
-def _keeps_ticking(rig: Rig, injection: Injection) -> float | None:
-    share = rig.share_of_ticks(injection.at, _STARVED)
-    return 0.0 if share is not None and share >= _LEAST_TICKS else None
-
-
-_STARVED = 3.0  # s
-_LEAST_TICKS = 0.8  # of those due
+_LATENESS = (
+    *("control_jitter", "underruns", "adaptation_busy", "queue_depth", "policy_age", "chunk_age", "adaptation_age"),
+    *(
+        "camera_age",
+        "camera_rate",
+        "camera_stuck",
+        "joint_state_age",
+        "joint_state_rate",
+        "stamp_disorder",
+        "joint_speed",
+        "following_error",
+    ),
+)
+"""Signals in which it shows that a machine does not keep its time."""
 
 _PERMIT = Protection(patches=("permit_expiry",))
 _WATCHING_THE_POLICY = Protection(rules=("policy_age", "chunk_age", "adaptation_age"))
@@ -145,13 +153,15 @@ PROCESS_FAULTS: tuple[Fault, ...] = (
     ),
     Fault(
         name="processor_starved",
-        injected="a busy process for each processor",
-        demand=f"at least {100 * _LEAST_TICKS:g} % of the control ticks are met",
-        inject=lambda rig: rig.hog_processor(),
-        remove=lambda rig: rig.release_processor(),
-        reaction=_keeps_ticking,
-        deadline=0.1,
-        lasts=_STARVED,
-        protection=Protection(patches=("threads",)),
+        injected="four busy processes for each processor",
+        demand="mode frozen or safer: nothing is learnt on a machine that is late",
+        inject=lambda rig: rig.hog_processors(),
+        remove=lambda rig: rig.release_processors(),
+        reaction=acts_in(Mode.FROZEN),
+        deadline=2.0,
+        lasts=3.0,
+        protection=Protection(
+            parameters=MappingProxyType({"control.max_inference_time": 60.0}), patches=("ages", "permit_expiry"), rules=_LATENESS
+        ),
     ),
 )

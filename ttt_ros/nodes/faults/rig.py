@@ -45,6 +45,7 @@ _INSTRUCTION_EVERY = 2.0  # s, so that the arm keeps moving
 _RESET_EVERY = 0.5  # s
 _SPIN = 0.005  # s
 _CALL_TIMEOUT = 10.0  # s
+_HOGS = 4
 _MID_INFERENCE = 0.12  # s after a chunk was announced: the next is then asked for, and takes twice as long
 
 
@@ -138,7 +139,7 @@ class Rig:
 
     def close(self) -> None:
         """Ends everything."""
-        self.release_processor()
+        self.release_processors()
         for process in self.processes.values():
             if process.exit_code is None:
                 self.resume(process)
@@ -184,12 +185,6 @@ class Rig:
         answer = self.call(Trigger, "policy/adaptation/rollback", Trigger.Request())
         self.answered = time.monotonic()
         self.rolled_back_to = int(answer.message.removeprefix("version "))
-
-    def share_of_ticks(self, since: float, seconds: float) -> float | None:
-        """Share of the commands due in the ``seconds`` after ``since`` that came; None before they are over."""
-        if time.monotonic() < since + seconds:
-            return None
-        return sum(since <= heard.at < since + seconds for heard in self.observer.commands) * self.period / seconds
 
     def go_on(self) -> float:
         """Waits until adapting goes on, and calls the safeguard's reset where it is latched; returns the seconds that it took.
@@ -299,12 +294,12 @@ class Rig:
         """It goes."""
         self.node.destroy_publisher(self._intruder)
 
-    def hog_processor(self) -> None:
-        """Starts a busy process for each processor."""
+    def hog_processors(self) -> None:
+        """Starts _HOGS busy processes for each processor."""
         program = [sys.executable, "-c", "while True: pass"]
-        self._hogs = [subprocess.Popen(program) for _ in range(os.cpu_count() or 1)]
+        self._hogs = [subprocess.Popen(program) for _ in range(_HOGS * (os.cpu_count() or 1))]
 
-    def release_processor(self) -> None:
+    def release_processors(self) -> None:
         """Ends them."""
         for hog in self._hogs:
             hog.kill()

@@ -135,16 +135,6 @@ def _rollback() -> None:
     session.Session.rollback = lambda self: self.store.current
 
 
-def _threads() -> None:
-    """Inference and adaptation run within the control tick."""
-    original = session.Session.__init__
-
-    def unthreaded(self: session.Session, *arguments: Any, **options: Any) -> None:
-        original(self, *arguments, **{**options, "threaded": False})
-
-    session.Session.__init__ = unthreaded
-
-
 PATCHES: dict[str, Callable[[], None]] = {
     "finite_checks": _finite_checks,
     "exceptions": _exceptions,
@@ -160,6 +150,5 @@ PATCHES: dict[str, Callable[[], None]] = {
     "old_instructions": _old_instructions,
     "second_policy": _second_policy,
     "rollback": _rollback,
-    "threads": _threads,
 }
 """By the name in a fault's protection."""
