@@ -267,6 +267,17 @@ def test_after_a_silence_of_the_joints_the_first_command_is_a_step_from_where_th
     assert np.abs(first - 7.0).max() <= _STEP
 
 
+def test_a_robot_that_was_restarted_between_two_ticks_is_commanded_from_where_it_stands() -> None:
+    bench = Bench(_StayingPolicy(), limit=_STEADY)
+    bench.stands = 0.0
+    bench.run(60)
+    bench.stands, end = 7.0, bench.now
+    for bench.now in range(PERIOD, end, PERIOD):  # from the start of a new clock to just before the last tick
+        bench.sense()
+    first = next(command.positions for command in bench.run(10) if command.positions is not None)
+    assert np.abs(first - 7.0).max() <= _STEP
+
+
 def test_a_robot_that_is_not_felt_any_more_holds_for_a_while_and_is_then_not_commanded() -> None:
     bench = Bench()
     last = bench.run(10)[-1].positions

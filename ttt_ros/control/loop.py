@@ -70,7 +70,6 @@ class ControlLoop:
         on_chunk: Callable[[Chunk], None],
         on_outcome: Callable[[Outcome], None],
         max_inference_time: float,
-        max_unfelt: float,
         shadow: bool = False,
     ) -> None:
         """Wires the parts together.
@@ -79,8 +78,6 @@ class ControlLoop:
             on_chunk: called in ``tick`` with every chunk that was scheduled.
             on_outcome: called in ``tick`` with every completed transition.
             max_inference_time: seconds after which an inference that has not answered is a fault.
-            max_unfelt: seconds between two joint states after which the robot may have been moved or restarted: it is not commanded any
-                more until it is observed, and then from where it stands.
         """
         specification = policy.specification
         self.orders = Orders()
@@ -95,14 +92,12 @@ class ControlLoop:
         self._on_chunk = on_chunk
         self._on_outcome = on_outcome
         self._max_inference_time = max_inference_time
-        self._max_unfelt = round(max_unfelt * NANOSECONDS)
         self._shadow = shadow
         self._executed = ExecutedCommands(horizon=specification.horizon)
         self._ordered, self._silent = Mode.BASE, True
         self._request: Request | None = None
         self._previous: tuple[Observation, Features] | None = None
         self._last: Positions | None = None
-        self._felt: int | None = None
         self._told: Positions | None = None
         self._instruction = ""
         self._unanswered = False
@@ -151,11 +146,8 @@ class ControlLoop:
         return self._play(order, now)
 
     def _doubt_position(self, now: int) -> None:
-        """Forgets where the robot was told to be once it was not felt for too long, whether by then or between this tick and the last."""
-        before, self._felt = self._felt, self._assembler.felt
-        if self._last is None:
-            return
-        if before is None or self._felt is None or max(abs(now - self._felt), abs(self._felt - before)) > self._max_unfelt:
+        """Forgets where the robot was told to be once it was not felt for a while; the next chunk begins where it is observed to stand."""
+        if self._assembler.was_unfelt(now) and self._last is not None:
             self._last = None
             self._restart()
 

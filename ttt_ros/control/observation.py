@@ -22,6 +22,9 @@ from ttt_ros.safeguard.joint_values import check_names
 JOINT_STATES = "joint_states"
 INSTRUCTION = "instruction"
 
+_UNFELT = 5.0
+"""Times max_joint_age for which a robot that is not felt is taken to stand where it was."""
+
 _GREATEST_ANGLE = float(np.finfo(np.float32).max)
 """What float32, in which policies compute, can hold; anything beyond becomes infinite."""
 
@@ -100,6 +103,8 @@ class ObservationAssembler:
         self._tolerance = tolerance
         self._max_camera_age = max_camera_age
         self._max_joint_age = max_joint_age
+        self._longest_gap = round(_UNFELT * max_joint_age * NANOSECONDS)
+        self._interrupted = False
         self._history_span = round((max_camera_age + 2 * tolerance) * NANOSECONDS)
         self._orders = {name: StampOrder(name) for name in (*self._cameras, JOINT_STATES)}
         self._frames: dict[str, _Frame] = {}
@@ -107,10 +112,13 @@ class ObservationAssembler:
         self._instruction = ""
         self._instruction_refusal = ""
 
-    @property
-    def felt(self) -> int | None:
-        """Stamp of the newest joint state; None before the first, and after the clock was set back."""
-        return self._joints[-1].stamp if self._joints else None
+    def was_unfelt(self, now: int) -> bool:
+        """Whether no joint state came for five times max_joint_age, or the clock was set back, by ``now`` or since this was asked last.
+
+        The robot may have been moved or restarted then, and stands anywhere.
+        """
+        interrupted, self._interrupted = self._interrupted, False
+        return interrupted or not self._joints or abs(now - self._joints[-1].stamp) > self._longest_gap
 
     def add_image(self, name: str, stamp: int, image: Tensor | DeferredImage) -> None:
         """Takes a frame of camera ``name``: RGB, uint8, (height, width, 3) as specified. The tensor is kept, not copied.
@@ -133,6 +141,7 @@ class ObservationAssembler:
         reading = _JointReading(stamp=stamp, positions=self._selected_positions(names, positions))
         if not self._in_order(JOINT_STATES, stamp):
             return
+        self._interrupted |= bool(self._joints) and stamp - self._joints[-1].stamp > self._longest_gap
         self._joints.append(reading)
         while self._joints[0].stamp < stamp - self._history_span:
             self._joints.popleft()
@@ -178,6 +187,7 @@ class ObservationAssembler:
             order.clear()
         self._frames.clear()
         self._joints.clear()
+        self._interrupted = True
 
     def _missing(self) -> Fault | None:
         for name in self._cameras:

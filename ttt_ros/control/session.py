@@ -25,9 +25,6 @@ from ttt_ros.control.schedule import Chunk, ChunkSchedule
 from ttt_ros.errors import JournalError
 from ttt_ros.policies.protocol import Policy
 
-_UNFELT = 5.0
-"""Times max_joint_age for which a robot that is not felt is taken to stand where it was told to be."""
-
 STOP_TIMEOUT = 0.5  # s that the adaptation thread gets to finish a window; a node must end within one second
 
 
@@ -130,7 +127,6 @@ class Session:
             on_chunk=on_chunk,
             on_outcome=self._learn_from,
             max_inference_time=config.max_inference_time,
-            max_unfelt=_UNFELT * config.max_joint_age,
             shadow=config.shadow,
         )
 

@@ -95,6 +95,11 @@ class Observer:
         """Which the safeguard ordered last."""
         return Mode(self.states[-1].message.mode) if self.states else None
 
+    def fresh(self, seconds: float) -> bool:
+        """Whether both nodes have told their mode within the last ``seconds``: without a clock they say nothing more."""
+        now = time.monotonic()
+        return all(heard and now - heard[-1].at < seconds for heard in (self.states, self.controls))
+
     def behaviour(self, since: float) -> str:
         """What the robot was told after ``since``, in words."""
         told = [heard.message for heard in self.commands if heard.at > since]

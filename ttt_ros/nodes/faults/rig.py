@@ -202,7 +202,7 @@ class Rig:
                 next_reset = time.monotonic() + _RESET_EVERY
                 self.call(Trigger, "safeguard/reset", Trigger.Request())
             self.spin()
-            adapting = self.observer.mode == self.observer.ordered == Mode.ADAPTING
+            adapting = self.observer.fresh(_SETTLED) and self.observer.mode == self.observer.ordered == Mode.ADAPTING
             since = (since or time.monotonic()) if adapting else None
         return time.monotonic() - began
 
