@@ -14,8 +14,8 @@ from ttt_ros.adaptation.configuration import AdaptationConfig
 from ttt_ros.adaptation.innovation_gate import InnovationGate
 
 POLICY = LinearPolicy()
-GATED = replace(RECURSIVE, innovation_factor=12.0, innovation_history=16)
-CONFIG = AdaptationConfig(innovation_factor=3.0, innovation_quantile=0.25, innovation_history=8)
+GATED = replace(RECURSIVE, innovation_factor=12.0, innovation_history=16, innovation_prior=0.2)
+CONFIG = AdaptationConfig(innovation_factor=3.0, innovation_quantile=0.25, innovation_history=8, innovation_warmup=1, innovation_prior=0.5)
 TRUTH = BASE + torch.tensor([[1.0, -1.0, 0.5], [0.0, 0.5, -1.0]])
 rule = settings(deadline=None, derandomize=True)
 
@@ -27,9 +27,9 @@ def gate_after(*innovations: float) -> InnovationGate:
     return gate
 
 
-def largest_allowed(gate: InnovationGate) -> float:
+def largest_allowed(gate: InnovationGate, config: AdaptationConfig = CONFIG) -> float:
     """The largest innovation of one number that the gate calls plausible: a size of 1 is that of the noise."""
-    judged = gate.judge(torch.ones(1, 1), CONFIG)
+    judged = gate.judge(torch.ones(1, 1), config)
     return judged.limit / float(judged.sizes)
 
 
@@ -53,8 +53,27 @@ def test_each_number_is_measured_by_its_own_noise():
     assert judged.plausible.tolist() == [True, False]
 
 
-def test_the_first_sample_has_no_limit_and_factor_0_switches_the_gate_off():
-    assert gate_after().judge(torch.ones(1, 1), CONFIG).limit == math.inf
+@rule
+@given(seen=st.lists(st.floats(0.0, 1e6, width=32), max_size=7), judged=st.lists(st.floats(0.0, 1e6, width=32), min_size=1, max_size=4))
+def test_until_it_has_warmed_up_the_gate_goes_by_the_prior_whatever_it_saw(seen, judged):
+    config = replace(CONFIG, innovation_warmup=8)
+    found = gate_after(*seen).judge(torch.tensor(judged)[:, None], config)
+    assert found.limit == pytest.approx(3.0 * 0.5)
+    assert found.plausible.tolist() == [value <= 1.5 for value in judged]
+
+
+def test_once_it_has_warmed_up_the_gate_goes_by_what_it_saw():
+    assert largest_allowed(gate_after(*[2.0] * 7), replace(CONFIG, innovation_warmup=8)) == pytest.approx(3.0 * 0.5)
+    assert largest_allowed(gate_after(*[2.0] * 8), replace(CONFIG, innovation_warmup=8)) == pytest.approx(3.0 * 2.0)
+
+
+def test_a_clean_sample_is_not_refused_because_the_one_before_was_predicted_well_by_chance():
+    config = replace(CONFIG, innovation_warmup=2)
+    assert gate_after(1e-6).judge(torch.ones(1, 1), config).plausible.all()
+
+
+def test_factor_0_switches_the_gate_off():
+    assert gate_after().judge(torch.ones(1, 1), replace(CONFIG, innovation_factor=0.0)).limit == math.inf
     assert gate_after(1.0).judge(torch.ones(1, 1), replace(CONFIG, innovation_factor=0.0)).limit == math.inf
 
 
@@ -74,7 +93,7 @@ def test_the_history_ends_with_its_epoch():
     gate.begin(0)
     assert largest_allowed(gate) == pytest.approx(3.0)
     gate.begin(1)
-    assert largest_allowed(gate) == math.inf
+    assert largest_allowed(gate) == pytest.approx(3.0 * 0.5)
 
 
 @rule

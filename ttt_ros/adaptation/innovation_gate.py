@@ -41,6 +41,10 @@ class InnovationGate:
     reason nothing is locked out: a world that changed for good is all of the stream, and raises the limit once it fills that share
     of the history.
 
+    A quantile of a few samples is anybody's: of one, it is that sample. So until there are ``innovation_warmup`` of them the limit is the
+    same multiple of what the quantile was in training, ``innovation_prior``: neither is a clean sample refused because the one before was
+    predicted well by chance, nor poison let in because it came first.
+
     It begins anew in every epoch, because the innovations are those of the weights in force.
     """
 
@@ -56,9 +60,11 @@ class InnovationGate:
             self._seen.clear()
 
     def judge(self, innovations: Tensor, config: AdaptationConfig) -> Judged:
-        """Compares the samples of a window, (batch, size), with the past; the first of all, and with factor 0 any, may be of any size."""
-        if not self._seen or config.innovation_factor == 0.0:
+        """Compares samples, (batch, size), with the past, with the prior while that is too short, with factor 0 with nothing."""
+        if config.innovation_factor == 0.0:
             return Judged(sizes=innovations.mean(dim=-1), limit=math.inf)
+        if len(self._seen) < config.innovation_warmup:
+            return Judged(sizes=innovations.mean(dim=-1), limit=config.innovation_factor * config.innovation_prior)
         seen = torch.stack(tuple(self._seen))
         noise = _nearest_rank(seen, config.innovation_quantile).clamp(min=_SMALLEST_NOISE)
         usual = _nearest_rank((seen / noise).mean(dim=-1), config.innovation_quantile)
