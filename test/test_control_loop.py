@@ -378,10 +378,10 @@ def test_what_is_implausible_is_not_remembered_and_the_loop_goes_on() -> None:
     assert remembered(bench) > count
 
 
-def test_the_first_transition_of_all_is_judged_as_well() -> None:
+def test_until_the_gate_has_warmed_up_the_prior_judges_the_first_transition_included() -> None:
     policy = _RememberingPolicy()
     policy.surprised = True
-    bench = Bench(policy, adaptation=GATED)
+    bench = Bench(policy, adaptation=replace(GATED, innovation_warmup=32))
     bench.run(12)
     assert len(bench.chunks) > 3
     assert remembered(bench) == 0

@@ -49,10 +49,10 @@ class AdaptationConfig:
         int, Field(ge=1, le=10_000, json_schema_extra=_FIXED, description="Fresh samples whose innovations are remembered.")
     ] = 32
     innovation_warmup: Annotated[
-        int, Field(ge=1, le=10_000, description="Fresh samples after which that quantile is trusted; until then it is innovation_prior.")
-    ] = 8
+        int, Field(ge=1, le=10_000, description="Fresh samples after which their quantile may raise the limit above that of the prior.")
+    ] = 4
     innovation_prior: Annotated[
-        float, Field(ge=1e-8, le=1e6, description="The quantile in clean training, in squared units of the normalised targets.")
+        float, Field(ge=1e-8, le=1e6, description="An innovation that is usual in training, in squared units of the normalised targets.")
     ] = 1e-3
 
     gate_quantile: Annotated[
