@@ -19,7 +19,7 @@ from ttt_ros.policies.checkpoint import load_policy
 from ttt_ros.policies.protocol import Policy
 from ttt_ros.policies.shipped import SHIPPED_POLICY
 
-GOALS = 4
+GOALS = 8
 SESSION = load_parameter_file(PARAMETERS).session
 
 
