@@ -43,7 +43,7 @@ pytestmark = pytest.mark.ros
 
 CONFIG = PARAMETERS.parent
 GOALS = 4
-WARMUP = 4  # goals more: the expert waits before it moves, which is not usual in training
+WARMUP = 4  # goals more: the first movements of the expert, which are not the policy's own, are not usual to the innovation gate
 ALL = QoSProfile(depth=1000)
 
 
