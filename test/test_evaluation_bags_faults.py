@@ -33,9 +33,7 @@ def evaluated(folder: Path, bags: Sequence[Path], *, policy: Path | None = None,
     }
     path = folder / "bag.yaml"
     path.write_text(yaml.safe_dump(settings))
-    # The innovation gate refuses about half of the expert's movements, which are not the policy's own.
-    few = {"min_chunks": 10, "min_windows": 10, "min_blocks": 5, "min_committed": 0.3}
-    thresholds = yaml.safe_load(THRESHOLDS.read_text()) | few
+    thresholds = yaml.safe_load(THRESHOLDS.read_text()) | {"min_chunks": 10, "min_windows": 10, "min_blocks": 5}
     limits = folder / "limits.yaml"
     limits.write_text(yaml.safe_dump(thresholds))
     return evaluate_bags(

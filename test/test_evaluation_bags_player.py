@@ -19,7 +19,7 @@ from ttt_ros.policies.checkpoint import load_policy
 from ttt_ros.policies.protocol import Policy
 from ttt_ros.policies.shipped import SHIPPED_POLICY
 
-GOALS = 8
+GOALS = 4
 SESSION = load_parameter_file(PARAMETERS).session
 
 

@@ -31,7 +31,7 @@ def policy() -> Policy:
 
 @pytest.fixture(scope="module")
 def bag(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return record_deployment(tmp_path_factory.mktemp("bags") / "run", goals=10, seed=1_600_000)
+    return record_deployment(tmp_path_factory.mktemp("bags") / "run", goals=4, seed=1_600_000)
 
 
 def evaluated(bag: Path, policy: Policy, arm: BagArm, journal: Path) -> Path:
@@ -45,7 +45,7 @@ def journal(bag: Path, policy: Policy, tmp_path_factory: pytest.TempPathFactory)
     return evaluated(bag, policy, ADAPTING, tmp_path_factory.mktemp("journals") / "adapting")
 
 
-@pytest.mark.parametrize("arm", [{}, {"reset_every": 18.0}, {"control": Control.SHUFFLED}, {"changes": {"learning_rate": 1.0}}])
+@pytest.mark.parametrize("arm", [{}, {"reset_every": 0.1}, {"control": Control.SHUFFLED}, {"changes": {"learning_rate": 1.0}}])
 def test_the_arms_of_an_evaluation_with_the_shipped_policy_are_computed_again(bag: Path, policy: Policy, tmp_path: Path, arm) -> None:
     path = evaluated(bag, policy, BagArm(name="arm", label="arm", adapts=True, **arm), tmp_path / "journal")
     result = verify(path, bag, policy, CONFIG.streams)
@@ -57,8 +57,7 @@ def test_the_arms_of_an_evaluation_with_the_shipped_policy_are_computed_again(ba
 def test_steps_that_went_the_wrong_way_are_found_out(bag: Path, policy: Policy, tmp_path: Path) -> None:
     path = evaluated(bag, policy, BagArm(name="arm", label="arm", adapts=True, control=Control.FLIPPED), tmp_path / "journal")
     result = verify(path, bag, policy, CONFIG.streams)
-    assert result.outcome is Outcome.DIFFERENT
-    assert result.verified < result.windows
+    assert (result.outcome, result.verified) == (Outcome.DIFFERENT, 0)
     assert "checksum" in result.difference
 
 
@@ -83,7 +82,7 @@ def test_the_command_fails_where_the_journal_is_not_true(bag: Path, journal: Pat
     changed = sealed(journal, tmp_path / "journal", change)
     result = CliRunner().invoke(app, ["verify", str(changed), "--bag", str(bag)])
     assert result.exit_code == FAILED
-    assert " differs in" in result.output
+    assert "window 1 differs in" in result.output
 
 
 def test_the_command_could_not_verify_without_a_frame_or_another_policy(bag: Path, journal: Path, tmp_path: Path) -> None:

@@ -53,7 +53,7 @@ class AdaptationConfig:
     ] = 4
     innovation_prior: Annotated[
         float, Field(ge=1e-8, le=1e6, description="An innovation that is usual in training, in squared units of the normalised targets.")
-    ] = 1e-3
+    ] = 4e-3
 
     gate_quantile: Annotated[
         float, Field(ge=0.0, le=1.0, description="Quantile of the accepted windows' losses that the gate compares with.")
