@@ -1,5 +1,6 @@
 """A robot of a few lines and a policy for it, for tests of what runs deployments."""
 
+from collections.abc import Container
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,6 +10,7 @@ from small_policy import HORIZON, IMAGE_SIDE, JOINT_NAMES, SmallPolicy
 from torch import Tensor
 
 from ttt_ros.policies.observation import Observation
+from ttt_ros.policies.protocol import Reconstruction
 from ttt_ros.policies.transition import NO_MEMORY, FastWeights, Features, Memory, Transitions
 
 POINT, REST = "point there", "go back"
@@ -75,6 +77,24 @@ class PointingPolicy(SmallPolicy):
 
     def informative(self, transitions: Transitions) -> Tensor:
         return transitions.features["pointing"] > 0.5
+
+
+class SurprisedPolicy(PointingPolicy):
+    """Finds some transitions, given by their number, far from what it predicts, and others just as predicted."""
+
+    def __init__(self, *, at: Container[int]) -> None:
+        super().__init__()
+        self._at = at
+        self._encoded = 0
+
+    def encode(self, observation: Observation) -> Features:
+        surprise = 100.0 * (self._encoded // 2 in self._at)  # there is one observation before and one after each movement
+        self._encoded += 1
+        return {**super().encode(observation), "surprise": torch.full((1, 1), surprise)}
+
+    def reconstruct(self, transitions: Transitions, fast: FastWeights) -> dict[str, Reconstruction]:
+        predicted = self._adapted(transitions.features["state"], fast)
+        return {"features": Reconstruction(prediction=predicted, target=predicted.detach() + transitions.next_features["surprise"])}
 
 
 class DivergedPolicy(PointingPolicy):

@@ -33,6 +33,7 @@ def test_values_outside_the_range_are_refused(parameter):
     ("values", "complaint"),
     [
         ({"window": 4, "minimum_samples": 5}, "minimum_samples is 5"),
+        ({"innovation_history": 4, "innovation_warmup": 5}, "innovation_warmup is 5"),
         ({"gate_history": 4, "gate_warmup": 5}, "gate_warmup is 5"),
         ({"objectives": {}}, "nothing to learn from"),
         ({"objectives": {"features": 0.0}}, "nothing to learn from"),

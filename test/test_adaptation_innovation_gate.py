@@ -14,10 +14,16 @@ from ttt_ros.adaptation.configuration import AdaptationConfig
 from ttt_ros.adaptation.innovation_gate import InnovationGate
 
 POLICY = LinearPolicy()
-GATED = replace(RECURSIVE, innovation_factor=12.0, innovation_history=16)
-CONFIG = AdaptationConfig(innovation_factor=3.0, innovation_quantile=0.25, innovation_history=8)
+GATED = replace(RECURSIVE, innovation_factor=12.0, innovation_history=16, innovation_prior=2e-3)
+CONFIG = AdaptationConfig(innovation_factor=3.0, innovation_quantile=0.25, innovation_history=8, innovation_warmup=1, innovation_prior=1e-3)
+WARMING = replace(CONFIG, innovation_warmup=8, innovation_prior=0.5)
 TRUTH = BASE + torch.tensor([[1.0, -1.0, 0.5], [0.0, 0.5, -1.0]])
 rule = settings(deadline=None, derandomize=True)
+
+
+def samples(*, min_size: int = 0, max_size: int) -> st.SearchStrategy[list[float]]:
+    """Innovations of one number."""
+    return st.lists(st.floats(0.0, 1e6, width=32), min_size=min_size, max_size=max_size)
 
 
 def gate_after(*innovations: float) -> InnovationGate:
@@ -27,9 +33,9 @@ def gate_after(*innovations: float) -> InnovationGate:
     return gate
 
 
-def largest_allowed(gate: InnovationGate) -> float:
+def largest_allowed(gate: InnovationGate, config: AdaptationConfig = CONFIG) -> float:
     """The largest innovation of one number that the gate calls plausible: a size of 1 is that of the noise."""
-    judged = gate.judge(torch.ones(1, 1), CONFIG)
+    judged = gate.judge(torch.ones(1, 1), config)
     return judged.limit / float(judged.sizes)
 
 
@@ -53,15 +59,33 @@ def test_each_number_is_measured_by_its_own_noise():
     assert judged.plausible.tolist() == [True, False]
 
 
-def test_the_first_sample_has_no_limit_and_factor_0_switches_the_gate_off():
-    assert gate_after().judge(torch.ones(1, 1), CONFIG).limit == math.inf
+@rule
+@given(seen=samples(max_size=7), judged=samples(min_size=1, max_size=4))
+def test_until_it_has_warmed_up_the_gate_goes_by_the_prior_whatever_it_saw(seen, judged):
+    found = gate_after(*seen).judge(torch.tensor(judged)[:, None], WARMING)
+    assert found.plausible.tolist() == [value <= 3.0 * WARMING.innovation_prior for value in judged]
+
+
+@rule
+@given(seen=samples(max_size=8))
+def test_what_is_usual_in_training_is_plausible_whatever_the_gate_saw(seen):
+    assert largest_allowed(gate_after(*seen), WARMING) >= 3.0 * WARMING.innovation_prior
+
+
+def test_once_it_has_warmed_up_the_gate_goes_by_what_it_saw():
+    assert largest_allowed(gate_after(*[2.0] * 7), WARMING) == pytest.approx(3.0 * 0.5)
+    assert largest_allowed(gate_after(*[2.0] * 8), WARMING) == pytest.approx(3.0 * 2.0)
+
+
+def test_factor_0_switches_the_gate_off():
+    assert gate_after().judge(torch.ones(1, 1), replace(CONFIG, innovation_factor=0.0)).limit == math.inf
     assert gate_after(1.0).judge(torch.ones(1, 1), replace(CONFIG, innovation_factor=0.0)).limit == math.inf
 
 
 def test_what_is_not_a_number_is_neither_plausible_nor_remembered():
     gate = gate_after(1.0, math.nan, math.inf)
     assert gate.judge(torch.tensor([[math.nan], [math.inf], [1.0]]), CONFIG).plausible.tolist() == [False, False, True]
-    assert gate_after(math.nan).judge(torch.tensor([[math.nan], [1.0]]), CONFIG).plausible.tolist() == [False, True]
+    assert gate_after(math.nan).judge(torch.tensor([[math.nan], [CONFIG.innovation_prior]]), CONFIG).plausible.tolist() == [False, True]
 
 
 def test_numbers_that_are_always_predicted_exactly_lead_to_no_division_by_nothing():
@@ -74,7 +98,7 @@ def test_the_history_ends_with_its_epoch():
     gate.begin(0)
     assert largest_allowed(gate) == pytest.approx(3.0)
     gate.begin(1)
-    assert largest_allowed(gate) == math.inf
+    assert largest_allowed(gate) == pytest.approx(3.0 * CONFIG.innovation_prior)
 
 
 @rule

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 from deployment_policies import Expert
-from deployment_stand_ins import DivergedPolicy, PointingPolicy, StandInRobot
+from deployment_stand_ins import DivergedPolicy, PointingPolicy, StandInRobot, SurprisedPolicy
 from small_policy import HORIZON
 
 from ttt_ros.adaptation.configuration import AdaptationConfig
@@ -22,6 +22,7 @@ from ttt_ros.simulation.deployment import Deployment
 ADAPTATION = AdaptationConfig(window=4, minimum_samples=2, learning_rate=0.05)
 FROZEN = Arm(name="frozen", label="frozen", role=Role.FROZEN, checkpoint=Path("none"))
 ADAPTING = replace(FROZEN, name="adapting", role=Role.ADAPTING, adaptation=ADAPTATION)
+GATED = replace(ADAPTING, adaptation=replace(ADAPTATION, objectives={"features": 1.0}, innovation_factor=4.0))
 
 
 def run(arm: Arm, *, goals: int = 6, robot: StandInRobot | None = None) -> list[GoalOutcome]:
@@ -71,6 +72,29 @@ def test_the_way_back_is_neither_remembered_nor_learned_from():
     for index in range(4):
         runner.goal(index)
     assert [float(memory["count"]) for memory in memories] == [0, 1, 2, 3]
+
+
+def remembered(arm: Arm, *, surprised_at: set[int], goals: int = 8) -> list[float]:
+    """How many transitions are in memory before each goal."""
+    counts: list[float] = []
+
+    def told(memory: Memory, goal: int) -> Memory:
+        counts.append(float(memory["count"]))
+        return memory
+
+    runner = Runner(SurprisedPolicy(at=surprised_at), arm, StandInRobot(), seed=0, told=told)
+    for index in range(goals):
+        runner.goal(index)
+    return counts
+
+
+def test_what_is_implausible_is_not_remembered_from_the_first_goal_on():
+    assert remembered(GATED, surprised_at={0, 3, 6}) == [0, 0, 1, 2, 2, 3, 4, 4]
+
+
+@pytest.mark.parametrize("arm", [replace(GATED, adaptation=replace(GATED.adaptation, innovation_factor=0.0)), FROZEN], ids=["0", "frozen"])
+def test_without_an_innovation_gate_everything_is_remembered(arm):
+    assert remembered(arm, surprised_at={0, 3, 6}) == list(range(8))
 
 
 def test_adapting_changes_what_is_done_from_the_next_chunk_on():

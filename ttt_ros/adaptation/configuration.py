@@ -48,6 +48,12 @@ class AdaptationConfig:
     innovation_history: Annotated[
         int, Field(ge=1, le=10_000, json_schema_extra=_FIXED, description="Fresh samples whose innovations are remembered.")
     ] = 32
+    innovation_warmup: Annotated[
+        int, Field(ge=1, le=10_000, description="Fresh samples after which their quantile may raise the limit above that of the prior.")
+    ] = 4
+    innovation_prior: Annotated[
+        float, Field(ge=1e-8, le=1e6, description="An innovation that is usual in training, in squared units of the normalised targets.")
+    ] = 4e-3
 
     gate_quantile: Annotated[
         float, Field(ge=0.0, le=1.0, description="Quantile of the accepted windows' losses that the gate compares with.")
@@ -101,6 +107,11 @@ class AdaptationConfig:
         if self.minimum_samples > self.window:
             raise ConfigurationError(
                 f"minimum_samples is {self.minimum_samples}, above window, {self.window}: no window could ever be used; lower it"
+            )
+        if self.innovation_warmup > self.innovation_history:
+            raise ConfigurationError(
+                f"innovation_warmup is {self.innovation_warmup}, above innovation_history, {self.innovation_history}: "
+                "the gate would never go by what it has seen; lower it"
             )
         if self.gate_warmup > self.gate_history:
             raise ConfigurationError(

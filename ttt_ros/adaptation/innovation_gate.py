@@ -9,9 +9,6 @@ from torch import Tensor
 
 from ttt_ros.adaptation.configuration import AdaptationConfig
 
-_SMALLEST_NOISE = 1e-8
-"""Squared units of the normalised targets: what is predicted better than that is predicted exactly."""
-
 
 class Judged(NamedTuple):
     """What the gate makes of a window.
@@ -41,6 +38,10 @@ class InnovationGate:
     reason nothing is locked out: a world that changed for good is all of the stream, and raises the limit once it fills that share
     of the history.
 
+    What was usual in training, ``innovation_prior``, is never suspicious: no noise is taken to be below it, however well a few samples
+    were predicted by chance. And a quantile of a few samples is anybody's: of one, it is that sample. So the noise is taken to be above
+    the prior only once there are ``innovation_warmup`` of them, and poison is not let in because it came first.
+
     It begins anew in every epoch, because the innovations are those of the weights in force.
     """
 
@@ -56,12 +57,14 @@ class InnovationGate:
             self._seen.clear()
 
     def judge(self, innovations: Tensor, config: AdaptationConfig) -> Judged:
-        """Compares the samples of a window, (batch, size), with the past; the first of all, and with factor 0 any, may be of any size."""
-        if not self._seen or config.innovation_factor == 0.0:
+        """Compares samples, (batch, size), with the prior and the past; with factor 0 they may be of any size."""
+        if config.innovation_factor == 0.0:
             return Judged(sizes=innovations.mean(dim=-1), limit=math.inf)
+        if len(self._seen) < config.innovation_warmup:
+            return Judged(sizes=innovations.mean(dim=-1) / config.innovation_prior, limit=config.innovation_factor)
         seen = torch.stack(tuple(self._seen))
-        noise = _nearest_rank(seen, config.innovation_quantile).clamp(min=_SMALLEST_NOISE)
-        usual = _nearest_rank((seen / noise).mean(dim=-1), config.innovation_quantile)
+        noise = _nearest_rank(seen, config.innovation_quantile).clamp(min=config.innovation_prior)
+        usual = _nearest_rank((seen / noise).mean(dim=-1), config.innovation_quantile).clamp(min=1.0)
         return Judged(sizes=(innovations / noise).mean(dim=-1), limit=config.innovation_factor * float(usual))
 
     def saw(self, innovations: Tensor) -> None:

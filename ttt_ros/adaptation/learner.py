@@ -125,7 +125,7 @@ class Learner:
             left = int(keep.sum())
             figures.trimmed = len(keep) - left
             checks.enough_samples(left, of=len(keep), minimum=config.minimum_samples)
-            precision = self._faded(current, score, config)
+            precision = steps.faded(current.precision, score.inputs, ridge=config.ridge, share=config.pull_back)
             innovations = steps.innovations(score.residuals.detach(), precision, score.inputs)
             judged = self._innovation_gate.judge(innovations, config)
             self._innovation_gate.saw(innovations[-window.fresh :])
@@ -180,17 +180,6 @@ class Learner:
 
     def _score(self, transitions: Transitions, weights: FastWeights, config: AdaptationConfig) -> Score:
         return scored(self._policy, transitions, weights, objectives=config.objectives)
-
-    @staticmethod
-    def _faded(current: Version, score: Score, config: AdaptationConfig) -> FastWeights:
-        """How sure the weights are before the window: the precision so far, gone back to its prior a little.
-
-        Empty without a ridge, or where the policy does not tell what enters its matrices.
-        """
-        if not config.ridge or not score.inputs:
-            return {}
-        prior = steps.prior_precision(score.inputs, ridge=config.ridge)
-        return steps.pulled_back(current.precision or prior, prior, share=config.pull_back)
 
     def _bounded(self, weights: FastWeights, *, limit: float) -> tuple[FastWeights, dict[str, float]]:
         """The weights moved into each module's ball around the base where they are outside, with the drift that results."""

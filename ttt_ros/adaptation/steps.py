@@ -92,6 +92,17 @@ def prior_precision(inputs: FastWeights, *, ridge: float) -> dict[str, Tensor]:
     return {name: ridge * torch.eye(each.shape[-1], dtype=each.dtype, device=each.device) for name, each in inputs.items()}
 
 
+def faded(precision: FastWeights, inputs: FastWeights, *, ridge: float, share: float) -> FastWeights:
+    """How sure the weights are before an update: the precision so far, empty before the first, gone back to its prior by ``share``.
+
+    Empty without a ridge, or where the policy does not tell what enters its matrices.
+    """
+    if not ridge or not inputs:
+        return {}
+    prior = prior_precision(inputs, ridge=ridge)
+    return pulled_back(precision or prior, prior, share=share)
+
+
 def informed(precision: FastWeights, inputs: FastWeights, kept: Tensor) -> dict[str, Tensor]:
     """Adds the second moment of the ``inputs``, each (batch, columns), of the samples that the trim has ``kept``, (batch,)."""
     counted = {name: torch.where(kept[..., None], inputs[name], 0.0) for name in precision}

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ttt_ros.adaptation.versions import VersionStore
+from ttt_ros.adaptation.versions import Version, VersionStore
 from ttt_ros.control.action_meaning import to_absolute
 from ttt_ros.control.executed import ExecutedCommands
 from ttt_ros.control.inference import Inference, Request, infer
@@ -69,6 +69,7 @@ class ControlLoop:
         executor: Executor,
         on_chunk: Callable[[Chunk], None],
         on_outcome: Callable[[Outcome], None],
+        plausible: Callable[[Transitions, Version], bool],
         max_inference_time: float,
         shadow: bool = False,
     ) -> None:
@@ -77,6 +78,8 @@ class ControlLoop:
         Args:
             on_chunk: called in ``tick`` with every chunk that was scheduled.
             on_outcome: called in ``tick`` with every completed transition.
+            plausible: called in ``tick`` with every informative one and the version in force when it was completed: whether the policy may
+                remember it.
             max_inference_time: seconds after which an inference that has not answered is a fault.
         """
         specification = policy.specification
@@ -91,6 +94,7 @@ class ControlLoop:
         self._executor = executor
         self._on_chunk = on_chunk
         self._on_outcome = on_outcome
+        self._plausible = plausible
         self._max_inference_time = max_inference_time
         self._shadow = shadow
         self._executed = ExecutedCommands(horizon=specification.horizon)
@@ -260,7 +264,7 @@ class ControlLoop:
             transition = request.executed.transition(
                 before, features=features, next_features=inference.features, meaning=self._specification.action_meaning
             )
-            if bool(self._policy.informative(transition)):
+            if bool(self._policy.informative(transition)) and self._plausible(transition, request.version):
                 self._memory = self._policy.remember(self._memory, transition)
             permitted = order.permit and order.mode == Mode.ADAPTING
             self._on_outcome(Outcome(before=before, after=request.observation, transition=transition, permitted=permitted))

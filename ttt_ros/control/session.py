@@ -1,5 +1,6 @@
 """A policy, its control loop and its adaptation, put together for one robot."""
 
+import logging
 from collections.abc import Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -13,6 +14,7 @@ from ttt_ros.adaptation.configuration import AdaptationConfig
 from ttt_ros.adaptation.journal import Journal
 from ttt_ros.adaptation.learner import Learner
 from ttt_ros.adaptation.origin import Origin, Passage
+from ttt_ros.adaptation.plausibility import Plausibility
 from ttt_ros.adaptation.report import WindowReport
 from ttt_ros.adaptation.thread import Adaptation, AdaptationThread, SynchronousAdaptation
 from ttt_ros.adaptation.versions import Version, VersionStore
@@ -24,6 +26,9 @@ from ttt_ros.control.observation import ObservationAssembler
 from ttt_ros.control.schedule import Chunk, ChunkSchedule
 from ttt_ros.errors import JournalError
 from ttt_ros.policies.protocol import Policy
+from ttt_ros.policies.transition import Transitions
+
+_logger = logging.getLogger(__name__)
 
 STOP_TIMEOUT = 0.5  # s that the adaptation thread gets to finish a window; a node must end within one second
 
@@ -111,6 +116,7 @@ class Session:
             self._executor = InlineExecutor()
         self._window = TransitionWindow(size=config.adaptation.window, minimum=config.adaptation.minimum_samples)
         self._window_epoch = self.store.epoch
+        self._plausibility = Plausibility(policy, history=config.adaptation.innovation_history)
         self.assembler = ObservationAssembler(
             specification, tolerance=config.tolerance, max_camera_age=config.max_camera_age, max_joint_age=config.max_joint_age
         )
@@ -126,6 +132,7 @@ class Session:
             executor=self._executor,
             on_chunk=on_chunk,
             on_outcome=self._learn_from,
+            plausible=self._plausible,
             max_inference_time=config.max_inference_time,
             shadow=config.shadow,
         )
@@ -177,6 +184,16 @@ class Session:
         if self._journal is not None:
             self._journal.close()
         return ended
+
+    def _plausible(self, transition: Transitions, version: Version) -> bool:
+        """Whether the policy may remember the transition: any, while nothing is adapted; none that cannot be judged."""
+        if not self.enabled:
+            return True
+        try:
+            return self._plausibility.judge(transition, version, epoch=self.store.epoch, config=self.learner.config)
+        except Exception:  # a policy may raise anything; what it cannot reconstruct is no reason to stop moving
+            _logger.exception("a transition could not be judged and is not remembered")
+            return False
 
     def _learn_from(self, outcome: Outcome) -> None:
         if not self.enabled or not bool(self.policy.informative(outcome.transition)):

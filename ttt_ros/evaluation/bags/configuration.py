@@ -66,14 +66,13 @@ class BagArm:
             raise ConfigurationError(f"arm '{self.name}' does not adapt, so control, reset_every and changes do nothing; set adapts: true")
 
     def adaptation(self, config: AdaptationConfig) -> AdaptationConfig:
-        """The node's ``config`` with this arm's changes.
+        """The node's ``config`` with this arm's changes; an arm that does not adapt remembers everything, as a node that does not.
 
         Raises:
             ConfigurationError: a change does not exist or does not fit.
         """
-        return configuration.validated(
-            AdaptationConfig, {**config.__dict__, **(self.changes or {})}, source=f"changes of arm '{self.name}'"
-        )
+        changes = self.changes or {} if self.adapts else {"innovation_factor": 0.0}
+        return configuration.validated(AdaptationConfig, {**config.__dict__, **changes}, source=f"changes of arm '{self.name}'")
 
 
 FROZEN = BagArm(name="frozen", label="frozen")

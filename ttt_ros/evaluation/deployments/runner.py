@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ttt_ros.adaptation.learner import Learner
+from ttt_ros.adaptation.plausibility import Plausibility
 from ttt_ros.adaptation.report import WindowReport
 from ttt_ros.adaptation.versions import VersionStore
 from ttt_ros.adaptation.window import TransitionWindow
@@ -87,6 +88,7 @@ class Adaptation:
             learning = FlippedPolicy(policy) if arm.control is Control.FLIPPED else policy
             store = VersionStore(self._base, modules=policy.fast_modules(), size=arm.adaptation.versions)
             self._learner = Learner(learning, arm.adaptation, store)
+            self._plausibility = Plausibility(policy, history=arm.adaptation.innovation_history)
             self._window = TransitionWindow(size=arm.adaptation.window, minimum=arm.adaptation.minimum_samples)
 
     @property
@@ -116,6 +118,13 @@ class Adaptation:
         """Restores the base where the arm does so periodically. Memory and window stay, which makes this a stronger baseline."""
         if self._learner and self._reset_every and index and index % self._reset_every == 0:
             self._learner.store.reset()
+
+    def plausible(self, transition: Transitions) -> bool:
+        """Whether the policy may remember one informative transition, asked before it is learned from; any, where nothing adapts."""
+        if self._learner is None:
+            return True
+        store = self._learner.store
+        return self._plausibility.judge(transition, store.current, epoch=store.epoch, config=self._learner.config)
 
     def learn(self, transition: Transitions, *, stamp: int) -> WindowReport | None:
         """Takes one informative transition in; None while there is nothing to learn from it."""
@@ -216,11 +225,13 @@ class Runner:
         return True
 
     def _learn(self, clock: _Clock, transition: Transitions, *, stamp: int) -> WindowReport | None:
-        """Learns from a transition and remembers it, if it tells anything."""
+        """Learns from a transition, if it tells anything, and remembers it, if it is plausible."""
         if not bool(self._policy.informative(transition)):
             return None
+        plausible = self._timed(clock, "remember", lambda: self._adaptation.plausible(transition))
         report = self._timed(clock, "adapt", lambda: self._adaptation.learn(transition, stamp=stamp))
-        self._memory = self._timed(clock, "remember", lambda: self._policy.remember(self._memory, transition))
+        if plausible:
+            self._memory = self._timed(clock, "remember", lambda: self._policy.remember(self._memory, transition))
         return report
 
     @staticmethod
