@@ -43,7 +43,6 @@ pytestmark = pytest.mark.ros
 
 CONFIG = PARAMETERS.parent
 GOALS = 4
-WARMUP = 4  # goals more: the first movements of the expert, which are not the policy's own, are not usual to the innovation gate
 ALL = QoSProfile(depth=1000)
 
 
@@ -67,7 +66,7 @@ class Answers:
 @pytest.fixture(scope="module")
 def bag(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A robot with hidden properties at work."""
-    return record_deployment(tmp_path_factory.mktemp("recorded") / "bag", goals=GOALS + WARMUP, seed=3)
+    return record_deployment(tmp_path_factory.mktemp("recorded") / "bag", goals=GOALS, seed=3)
 
 
 @pytest.fixture(scope="module")
