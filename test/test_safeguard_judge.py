@@ -209,6 +209,25 @@ def test_losses_that_have_grown_for_good_are_got_used_to_unless_the_windows_are_
     assert modes[-1] == mode
 
 
+def test_after_a_reset_an_arm_at_rest_can_clear_a_picture_that_stayed_the_same_while_it_moved() -> None:
+    stuck = Rule(signal="camera_stuck", limit=0.3, clear_limit=0.1, trips=1, of_last=1, clear_after=3, mode=Mode.HOLD)
+    safeguard = safeguard_with(stuck)
+
+    def rested(start: int, ticks: int, *, at: float) -> Mode:
+        for now in range(start, start + ticks * TICK, TICK):
+            safeguard.heard_joints({"elbow": at}, stamp=now, now=now)
+            safeguard.sensors.saw("front", digest=1, saturation=0.0)
+            mode = ticked(safeguard, now, 1).mode
+        return mode
+
+    rested(0, 5, at=0.0)
+    assert rested(5 * TICK, 20, at=1.0) == Mode.HOLD
+    assert safeguard.reset(25 * TICK).mode == Mode.HOLD
+    assert rested(25 * TICK, 5, at=1.0) == Mode.HOLD
+    assert safeguard.reset(30 * TICK).mode < Mode.HOLD
+    assert rested(30 * TICK, 1, at=1.5) == Mode.HOLD
+
+
 def test_a_reading_of_an_unknown_signal_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="unknown signal 'mood'"):
         safeguard_with(GRADIENT).read("mood", 1.0, 0)

@@ -180,6 +180,7 @@ class Safeguard:
         self._unproven = self._stream_rules()
         self.streams.forget_policy()
         self.control.forget()
+        self.sensors.look_anew()
         self._ladder = ladder.reset(self._ladder, self._demands(), now)
         return self.judge()
 

@@ -123,6 +123,14 @@ class SensorMonitor:
             picture.digest, picture.joints = digest, self._joints
         picture.stuck = self._moved_since(picture)
 
+    def look_anew(self) -> None:
+        """Measures from now on how far the joints move while a picture stays the same.
+
+        Else an arm that is held would never clear it: at rest its picture has no reason to change.
+        """
+        for picture in self._pictures.values():
+            picture.joints = self._joints
+
     def heard_joints(self, positions: Mapping[str, float], *, stamp: int, now: int) -> None:
         """Takes a joint state: rad by joint name."""
         self._streams[JOINT_STATES].heard(stamp, now)
