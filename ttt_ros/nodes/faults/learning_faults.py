@@ -63,9 +63,10 @@ LEARNING_FAULTS: tuple[Fault, ...] = (
     _of_the_policy(
         faulty_policy.LARGE_GRADIENT,
         "the reconstruction's backward pass gives 100 times the gradient",
-        demand="window refused or mode frozen",
-        reaction=either(refused("above gradient_limit"), acts_in(Mode.FROZEN, because=("gradient_norm",))),
+        demand="windows refused, mode frozen, or every update kept within the clip",
+        reaction=either(refused("above gradient_limit"), acts_in(Mode.FROZEN, because=("gradient_norm",)), endured(2 * CHUNK)),
         deadline=2 * CHUNK,
+        lasts=2 * CHUNK,
         protection=Protection(
             parameters=MappingProxyType({"adaptation.gradient_limit": 1e6, "adaptation.clip_norm": 1e6}),
             rules=("gradient_norm", *_DRIFT_RULES),
