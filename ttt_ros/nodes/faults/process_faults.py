@@ -157,7 +157,7 @@ PROCESS_FAULTS: tuple[Fault, ...] = (
         demand="mode frozen or safer: nothing is learnt on a machine that is late",
         inject=lambda rig: rig.hog_processors(),
         remove=lambda rig: rig.release_processors(),
-        reaction=acts_in(Mode.FROZEN),
+        reaction=acts_in(Mode.FROZEN, since="joint_states"),
         deadline=2.0,
         lasts=3.0,
         protection=Protection(
