@@ -71,13 +71,13 @@ def mute(context: Context) -> Iterator[_Mute]:
 def test_a_lost_answer_is_found_in_the_state(
     context: Context, mute: _Mute, monkeypatch: pytest.MonkeyPatch, becomes: int, succeeded: bool
 ) -> None:
-    monkeypatch.setattr(bring_up, "_LOST", 0.1)
+    monkeypatch.setattr(bring_up, "_LOST", 0.4)
     mute.becomes = becomes
     assert asked_to_configure(context, timeout=DEADLINE) == succeeded
 
 
 def test_a_node_that_stays_in_the_transition_did_not_answer(context: Context, mute: _Mute, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bring_up, "_LOST", 0.1)
+    monkeypatch.setattr(bring_up, "_LOST", 0.4)
     mute.becomes = State.TRANSITION_STATE_CONFIGURING
     with pytest.raises(BringUpError, match="did not answer within 1 s"):
         asked_to_configure(context, timeout=1.0)

@@ -60,7 +60,8 @@ def wait_until_it_answers(node: Node, executor: Executor, name: str, *, timeout:
 def change_state(node: Node, executor: Executor, name: str, transition: int, *, timeout: float) -> bool:
     """Asks the lifecycle node ``name`` for a transition, which it has ``timeout`` seconds for; says whether it succeeded.
 
-    A server drops its answer to a client that it has not discovered yet. So if none comes, the state tells what became of the request.
+    A server drops its answer to a client that it has not discovered yet. So if none comes, the state tells what became of the request; one
+    that stays as it was tells so the second time, since the request may still be on its way.
 
     Raises:
         BringUpError: neither came in time.
@@ -70,13 +71,17 @@ def change_state(node: Node, executor: Executor, name: str, transition: int, *, 
     try:
         client.wait_for_service(timeout)
         answer = client.call_async(ChangeState.Request(transition=Transition(id=transition)))
+        unchanged = 0
         while time.monotonic() < end:
             executor.spin_until_future_complete(answer, min(_LOST, timeout))
+            state = None if answer.done() else _state(node, executor, name)
             if answer.done():
                 return bool(answer.result().success)
-            state = _state(node, executor, name)
-            if state in _PRIMARY and not answer.done():
-                return state == _LEADS_TO[transition]
+            if state == _LEADS_TO[transition]:
+                return True
+            unchanged += state in _PRIMARY
+            if unchanged == 2:
+                return False
     finally:
         node.destroy_client(client)
     raise BringUpError(f"node {name} did not answer within {timeout:g} s when asked for transition {transition}; see its log")
