@@ -52,7 +52,7 @@ class AdaptationConfig:
         int, Field(ge=1, le=10_000, description="Fresh samples after which their quantile may raise the limit above that of the prior.")
     ] = 4
     innovation_prior: Annotated[
-        float, Field(ge=1e-8, le=1e6, description="An innovation that is usual in training, in squared units of the normalised targets.")
+        float, Field(ge=1e-8, le=1e6, description="An innovation that is never suspicious, in squared units of the normalised targets.")
     ] = 4e-3
 
     gate_quantile: Annotated[

@@ -79,13 +79,13 @@ def after(heard: Heard[Any] | None, injection: Injection) -> float | None:
 
 
 def kept_up(seconds: float) -> Reaction:
-    """The run simply goes on: after ``seconds`` the policy has acted all the time, and no control tick was without a step to play."""
+    """The run simply goes on: after ``seconds`` it has never left mode adapting and has met its control ticks."""
 
     def seen(rig: Rig, injection: Injection) -> float | None:
         if time.monotonic() - injection.at < seconds:
             return None
         told = [heard.message for heard in rig.observer.controls if heard.at >= injection.at]
-        calm = bool(told) and all(message.mode < Mode.HOLD and message.underruns == 0.0 for message in told)
+        calm = bool(told) and all(message.mode == Mode.ADAPTING and message.underruns == 0.0 for message in told)
         return 0.0 if calm else None
 
     return seen
