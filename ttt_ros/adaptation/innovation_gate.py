@@ -39,8 +39,9 @@ class InnovationGate:
     of the history.
 
     An innovation up to ``innovation_prior`` is never suspicious: no noise is taken to be below it, however well a few samples were
-    predicted by chance. It is chosen so that robots with hidden properties may begin with it. And a quantile of a few samples is anybody's: of one, it is that sample. So the noise is taken to be above
-    the prior only once there are ``innovation_warmup`` of them, and poison is not let in because it came first.
+    predicted by chance. It is chosen so that robots with hidden properties may begin with it. And a quantile of a few samples is
+    anybody's: of one, it is that sample. So the noise is taken to be above the prior only once there are ``innovation_warmup`` of them,
+    and poison is not let in because it came first.
 
     It begins anew in every epoch, because the innovations are those of the weights in force.
     """
