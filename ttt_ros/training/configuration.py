@@ -64,7 +64,7 @@ class CloningConfig:
         average_decay: of the exponential moving average of the weights, which is what is validated and shipped.
         reconstruction_weight: of each reconstruction loss beside the action loss.
         landmark_weight: of the loss on where the named cube and the mark are, read off the trunk by a head that is not shipped.
-        bfloat16: compute the forward pass in bfloat16 where autocast allows it.
+        bfloat16: compute the forward pass in bfloat16; many times slower on processors without instructions for it.
         threads: of torch.
         checkpoint_every: steps between two saved states, from which a run can go on.
         validation_every: steps between two closed-loop validations.
@@ -81,7 +81,7 @@ class CloningConfig:
     average_decay: Annotated[float, Field(ge=0, lt=1)] = 0.998
     reconstruction_weight: Weight = 0.1
     landmark_weight: Weight = 0.2
-    bfloat16: bool = True
+    bfloat16: bool = False
     threads: PositiveInt = 2
     checkpoint_every: PositiveInt = 500
     validation_every: PositiveInt = 2000

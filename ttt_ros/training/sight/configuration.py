@@ -83,7 +83,7 @@ class SightTrainingConfig:
         average_decay: of the exponential moving average of the weights, which is what is measured and shipped.
         heat_weight: of the loss on the maps themselves, which makes them peak at the point.
         confidence_weight: of the loss on the confidences.
-        bfloat16: compute the forward pass in bfloat16 where autocast allows it.
+        bfloat16: compute the forward pass in bfloat16; many times slower on processors without instructions for it.
         threads: of torch.
         checkpoint_every: steps between two saved states, from which a run can go on.
         test_goals: goals, each on a robot of its own, that the run is measured on at its end.
@@ -102,7 +102,7 @@ class SightTrainingConfig:
     average_decay: Annotated[float, Field(ge=0, lt=1)] = 0.998
     heat_weight: Weight = 0.02
     confidence_weight: Weight = 0.1
-    bfloat16: bool = True
+    bfloat16: bool = False
     threads: PositiveInt = 1
     checkpoint_every: PositiveInt = 500
     test_goals: PositiveInt = 1000
