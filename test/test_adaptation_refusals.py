@@ -23,7 +23,7 @@ def test_a_window_of_nothing_but_nan_is_refused():
     learner = learner_on(POLICY)
     report = learner.adapt(window, epoch=0)
     assert not report.committed
-    assert report.reason == "0 of 8 samples are left after the trim, fewer than minimum_samples, 4"
+    assert report.reason == "0 of 8 samples are left after following_limit and the trim, fewer than minimum_samples, 4"
     assert (report.prediction_loss, report.gradient_norm, report.action_deviation) == (None, None, None)
     assert learner.store.current is learner.store.base
 

@@ -1,11 +1,14 @@
 """What was commanded between two observations."""
 
 import numpy as np
+import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ttt_ros.control.executed import ExecutedCommands
+from ttt_ros.policies.observation import Observation
+from ttt_ros.policies.specification import ActionMeaning
 
 HORIZON = 4
 
@@ -111,3 +114,16 @@ def test_a_reset_ends_the_record() -> None:
     record.reset()
     record.commanded(np.zeros(2))
     assert record.observed() is None
+
+
+@pytest.mark.parametrize("meaning", list(ActionMeaning))
+def test_a_transition_says_how_far_each_joint_is_from_its_last_command(meaning: ActionMeaning) -> None:
+    executed = record_of(3).observed()
+    assert executed is not None
+    before, after = (
+        Observation(stamp=0, images={}, joint_positions=torch.tensor(joints), instruction="") for joints in ([0.5, 0.5], [2.25, -1.0])
+    )
+    features = {"any": torch.zeros(1)}
+    transition = executed.transition(before, after, features=features, next_features=features, meaning=meaning)
+    assert transition.following_error is not None
+    assert transition.following_error.tolist() == [[0.25, 1.0]]

@@ -3,6 +3,8 @@
 import math
 from collections.abc import Mapping
 
+from torch import Tensor
+
 from ttt_ros.adaptation.innovation_gate import Judged
 
 
@@ -16,10 +18,25 @@ def epoch_lasts(begun: int, *, now: int) -> None:
         raise WindowRefusedError(f"begun in epoch {begun}, which a reset or rollback has ended; the epoch is now {now}")
 
 
+def something_new_followed(followed: Tensor, errors: Tensor | None, *, fresh: int, limit: float) -> None:
+    """Refuses a window of whose ``fresh`` newest samples none ended where it was commanded to."""
+    if followed[-fresh:].any():
+        return
+    if errors is None:
+        raise WindowRefusedError(f"no following error was measured, and following_limit is {limit:.4g} rad")
+    smallest = float(errors[-fresh:].abs().amax(dim=-1).min())
+    raise WindowRefusedError(
+        f"no fresh sample ended where it was commanded to: the smallest following error is {smallest:.4g} rad, "
+        f"above following_limit, {limit:.4g} rad"
+    )
+
+
 def enough_samples(left: int, *, of: int, minimum: int) -> None:
-    """Refuses a window of which the trim left too little."""
+    """Refuses a window of which following errors and the trim left too little."""
     if left < minimum:
-        raise WindowRefusedError(f"{left} of {of} samples are left after the trim, fewer than minimum_samples, {minimum}")
+        raise WindowRefusedError(
+            f"{left} of {of} samples are left after following_limit and the trim, fewer than minimum_samples, {minimum}"
+        )
 
 
 def something_new_plausible(judged: Judged, *, fresh: int) -> None:

@@ -38,6 +38,11 @@ class AdaptationConfig:
         int, Field(ge=1, le=256, json_schema_extra=_FIXED, description="A window with fewer samples left after the trim is refused.")
     ] = 4
 
+    following_limit: Annotated[
+        float,
+        Field(ge=0.0, le=6.3, description="A sample is refused if a joint ended further from its last command, in rad; 0 refuses none."),
+    ] = 0.0
+
     innovation_factor: Annotated[
         float,
         Field(ge=0.0, le=1e6, description="A sample is refused if its innovation is above this many times the quantile; 0 refuses none."),

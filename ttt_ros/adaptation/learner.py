@@ -107,7 +107,7 @@ class Learner:
         return self._report(window, epoch, _Figures(configuration=self._config[0]), reason=reason, duration=0.0)
 
     def _update(self, window: Window, epoch: int, permitted: bool, config: AdaptationConfig, figures: _Figures) -> Version:
-        """The method: score, trim, gate samples and window, gradient, clip, step, pull back, project, probe, commit."""
+        """The method: score, gate samples and window, gradient, clip, step, pull back, project, probe, commit."""
         # Read before the check: then it is of the epoch that the check finds.
         base, current = self._store.base, self._store.current
         checks.epoch_lasts(epoch, now=self._store.epoch)
@@ -121,18 +121,7 @@ class Learner:
             fresh = _newest(score.errors.isfinite(), count=window.fresh)
             figures.prediction_loss = _mean(score.errors[fresh])
 
-            keep = steps.kept(score.errors.detach(), factor=config.trim_factor)
-            left = int(keep.sum())
-            figures.trimmed = len(keep) - left
-            checks.enough_samples(left, of=len(keep), minimum=config.minimum_samples)
-            precision = steps.faded(current.precision, score.inputs, ridge=config.ridge, share=config.pull_back)
-            innovations = steps.innovations(score.residuals.detach(), precision, score.inputs)
-            judged = self._innovation_gate.judge(innovations, config)
-            self._innovation_gate.saw(innovations[-window.fresh :])
-            keep &= judged.plausible
-            figures.implausible = left - int(keep.sum())
-            checks.something_new_plausible(judged, fresh=window.fresh)
-            checks.enough_plausible(left - figures.implausible, minimum=config.minimum_samples, judged=judged)
+            keep, precision = self._gated(window, score, current, config, figures)
             if not keep.all():
                 # A mask on the errors would not do: a matrix product's backward turns a NaN sample of weight 0 into NaN.
                 score = self._score(selected(window.transitions, keep), shadow, config)
@@ -177,6 +166,30 @@ class Learner:
             raise checks.WindowRefusedError(f"a reset or rollback ended epoch {epoch} during the step")
         self._gate.accept(float(loss))
         return version
+
+    def _gated(
+        self, window: Window, score: Score, current: Version, config: AdaptationConfig, figures: _Figures
+    ) -> tuple[Tensor, FastWeights]:
+        """Which samples are learned from, bool (batch,), and how sure the weights are before."""
+        followed = steps.followed(window.transitions, limit=config.following_limit)
+        figures.implausible = len(followed) - int(followed.sum())
+        checks.something_new_followed(followed, window.transitions.following_error, fresh=window.fresh, limit=config.following_limit)
+
+        keep = steps.kept(score.errors.detach().where(followed, torch.nan), factor=config.trim_factor)
+        left = int(keep.sum())
+        figures.trimmed = len(keep) - figures.implausible - left
+        checks.enough_samples(left, of=len(keep), minimum=config.minimum_samples)
+
+        precision = steps.faded(current.precision, score.inputs, ridge=config.ridge, share=config.pull_back)
+        innovations = steps.innovations(score.residuals.detach(), precision, score.inputs)
+        judged = self._innovation_gate.judge(innovations, config)
+        self._innovation_gate.saw(innovations[-window.fresh :][followed[-window.fresh :]])
+        keep &= judged.plausible
+        plausible = int(keep.sum())
+        figures.implausible += left - plausible
+        checks.something_new_plausible(judged, fresh=window.fresh)
+        checks.enough_plausible(plausible, minimum=config.minimum_samples, judged=judged)
+        return keep, precision
 
     def _score(self, transitions: Transitions, weights: FastWeights, config: AdaptationConfig) -> Score:
         return scored(self._policy, transitions, weights, objectives=config.objectives)

@@ -1,4 +1,4 @@
-"""What the policy may remember: the innovation gate's judgement of single transitions, made where they are completed."""
+"""What the policy may remember: the gates' judgement of single transitions, made where they are completed."""
 
 import torch
 
@@ -12,7 +12,7 @@ from ttt_ros.policies.transition import Transitions
 
 
 class Plausibility:
-    """An innovation gate of its own beside the learner's, for the policy's memory, which lies in the way of the same poison.
+    """The learner's gates on single samples once more, for the policy's memory, which lies in the way of the same poison.
 
     What the learner finds implausible is known only once its thread has worked on the window, sooner or later. What is remembered must not
     depend on that, so each transition is judged at once, and as a function of nothing but the transitions so far and the versions that were
@@ -26,11 +26,17 @@ class Plausibility:
 
     @torch.no_grad()
     def judge(self, transition: Transitions, version: Version, *, epoch: int, config: AdaptationConfig) -> bool:
-        """Whether a transition (batch of 1) is what ``version``, in force in ``epoch`` when it was completed, allows; NaN is not.
+        """Whether a transition (batch of 1) ended as commanded and is what ``version`` allows; NaN is neither.
+
+        Args:
+            version: in force when the transition was completed.
+            epoch: at that time.
 
         Raises:
             AdaptationError: the policy lacks a configured objective.
         """
+        if not steps.followed(transition, limit=config.following_limit).all():
+            return False
         if config.innovation_factor == 0.0:
             return True
         self._gate.begin(epoch)

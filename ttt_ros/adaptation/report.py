@@ -18,8 +18,8 @@ class WindowReport:
         samples: transitions in the window.
         version_before: that the step was begun from; None if none was begun or it failed.
         checksum_before: of that version's weights; empty if there is none.
-        trimmed: how many of them the trim dropped.
-        implausible: how many of the others the innovation gate refused.
+        implausible: how many of them did not end where they were commanded to, or were refused by the innovation gate.
+        trimmed: how many the trim dropped.
         prediction_loss: mean error of the fresh transitions with a finite one, before the update; outliers included, because
             leaving out what was predicted badly would flatter the policy.
         loss_after: of the same transitions under the weights in force after the decision.

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from ttt_ros.errors import AdaptationError
-from ttt_ros.policies.transition import FastWeights
+from ttt_ros.policies.transition import FastWeights, Transitions
 
 _NO_RATES: Mapping[str, Tensor] = MappingProxyType({})
 
@@ -52,6 +52,21 @@ def kept(errors: Tensor, *, factor: float) -> Tensor:
     # Of an even number nanmedian takes the lower one, so outliers in half of the window do not raise the limit.
     median = torch.nanmedian(errors.where(finite, torch.nan), dim=-1, keepdim=True).values
     return finite & (errors <= factor * median)
+
+
+def followed(transitions: Transitions, *, limit: float) -> Tensor:
+    """Which transitions ended where they were commanded to: every joint within ``limit``, rad; without a limit, 0, all.
+
+    Whatever led a joint elsewhere, contact, a hand or a forged reading, the command does not explain what was seen. What nobody
+    measured did not end there.
+
+    Returns:
+        bool of shape (batch,).
+    """
+    errors = transitions.following_error
+    if limit == 0.0 or errors is None:
+        return torch.full((len(transitions),), limit == 0.0, device=transitions.executed.device)
+    return (errors.abs() <= limit).all(dim=-1)
 
 
 def shadow(weights: FastWeights) -> dict[str, Tensor]:

@@ -93,4 +93,5 @@ def selected(transitions: Transitions, mask: Tensor) -> Transitions:
         executed=transitions.executed[mask],
         steps=transitions.steps[mask],
         next_features={name: feature[mask] for name, feature in transitions.next_features.items()},
+        following_error=None if transitions.following_error is None else transitions.following_error[mask],
     )

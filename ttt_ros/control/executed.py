@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ttt_ros.control.action_meaning import from_absolute
+from ttt_ros.control.action_meaning import following_error, from_absolute
 from ttt_ros.control.schedule import Positions
 from ttt_ros.policies.observation import Observation
 from ttt_ros.policies.specification import ActionMeaning
@@ -26,15 +26,19 @@ class Executed:
     positions: Tensor
     steps: int
 
-    def transition(self, before: Observation, *, features: Features, next_features: Features, meaning: ActionMeaning) -> Transitions:
-        """The step from the observation ``before``, with ``features``, to ``next_features``, on the device of the features."""
+    def transition(
+        self, before: Observation, after: Observation, *, features: Features, next_features: Features, meaning: ActionMeaning
+    ) -> Transitions:
+        """The step from ``before``, with ``features``, to ``after``, with ``next_features``, on the device of the features."""
         actions = from_absolute(self.positions.numpy(), observed=before.joint_positions.numpy(), meaning=meaning)
         device = next(iter(features.values())).device
+        executed = torch.from_numpy(actions.astype(np.float32))[None].to(device)
         return Transitions(
             features=features,
-            executed=torch.from_numpy(actions.astype(np.float32))[None].to(device),
+            executed=executed,
             steps=torch.tensor([self.steps], device=device),
             next_features=next_features,
+            following_error=following_error(executed, before, after, meaning=meaning),
         )
 
 

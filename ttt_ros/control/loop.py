@@ -262,7 +262,11 @@ class ControlLoop:
         if self._previous is not None and request.executed is not None:
             before, features = self._previous
             transition = request.executed.transition(
-                before, features=features, next_features=inference.features, meaning=self._specification.action_meaning
+                before,
+                request.observation,
+                features=features,
+                next_features=inference.features,
+                meaning=self._specification.action_meaning,
             )
             if bool(self._policy.informative(transition)) and self._plausible(transition, request.version):
                 self._memory = self._policy.remember(self._memory, transition)

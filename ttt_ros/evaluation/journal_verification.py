@@ -19,6 +19,7 @@ from ttt_ros.adaptation.thread import torch_threads
 from ttt_ros.adaptation.window import Window
 from ttt_ros.bags.mapping import StreamMapping
 from ttt_ros.bags.reader import BagReader
+from ttt_ros.control.action_meaning import following_error
 from ttt_ros.errors import JournalError
 from ttt_ros.evaluation.journal_observations import BagObservations, ChangedError, LackingError
 from ttt_ros.evaluation.journal_replay import Replay
@@ -245,7 +246,7 @@ class _Encoder:
         self._policy = policy
         self._observations = observations
         self._threads = threads
-        self._last: tuple[Origin | None, Features] = (None, {})
+        self._last: tuple[Origin, tuple[Observation, Features]] | None = None
 
     def transition(self, sample: RecordedSample) -> Transitions:
         if sample.passage is None:
@@ -257,20 +258,23 @@ class _Encoder:
                 f"sample {sample.number} has commands of shape {tuple(sample.executed.shape)}, but the policy's are {shape}; "
                 "the record was changed"
             )
-        features, next_features = (self._features(origin) for origin in sample.passage)
+        (before, features), (after, next_features) = (self._encoded(origin) for origin in sample.passage)
         device = next(iter(features.values())).device
+        executed = sample.executed[None].to(device)
         return Transitions(
             features=features,
-            executed=sample.executed[None].to(device),
+            executed=executed,
             steps=torch.tensor([sample.steps], device=device),
             next_features=next_features,
+            following_error=following_error(executed, before, after, meaning=specification.action_meaning),
         )
 
     @torch.no_grad()
-    def _features(self, origin: Origin) -> Features:
-        if origin != self._last[0]:
+    def _encoded(self, origin: Origin) -> tuple[Observation, Features]:
+        if self._last is None or origin != self._last[0]:
+            observation = next(self._observations)
             with torch_threads(self._threads):
-                self._last = (origin, self._policy.encode(next(self._observations)))
+                self._last = (origin, (observation, self._policy.encode(observation)))
         return self._last[1]
 
 

@@ -30,12 +30,15 @@ class Transitions:
             in the policy's action meaning; the last one repeated where fewer than ``horizon`` steps were executed.
         steps: how many of them were executed, int64, shape (batch,).
         next_features: of the observation after, batch first.
+        following_error: measured joint positions after minus those commanded last, shape (batch, joints), radians; None where nobody
+            measured them.
     """
 
     features: Features
     executed: Tensor
     steps: Tensor
     next_features: Features
+    following_error: Tensor | None = None
 
     def __len__(self) -> int:
         return self.executed.shape[0]
@@ -48,8 +51,14 @@ def concatenated(batches: Sequence[Transitions]) -> Transitions:
         executed=torch.cat([batch.executed for batch in batches]),
         steps=torch.cat([batch.steps for batch in batches]),
         next_features=_concatenated_features([batch.next_features for batch in batches]),
+        following_error=_concatenated_errors([batch.following_error for batch in batches]),
     )
 
 
 def _concatenated_features(features: Sequence[Features]) -> Features:
     return {name: torch.cat([each[name] for each in features]) for name in features[0]}
+
+
+def _concatenated_errors(errors: Sequence[Tensor | None]) -> Tensor | None:
+    measured = [each for each in errors if each is not None]
+    return torch.cat(measured) if len(measured) == len(errors) else None

@@ -71,7 +71,7 @@ class BagArm:
         Raises:
             ConfigurationError: a change does not exist or does not fit.
         """
-        changes = self.changes or {} if self.adapts else {"innovation_factor": 0.0}
+        changes = self.changes or {} if self.adapts else {"following_limit": 0.0, "innovation_factor": 0.0}
         return configuration.validated(AdaptationConfig, {**config.__dict__, **changes}, source=f"changes of arm '{self.name}'")
 
 

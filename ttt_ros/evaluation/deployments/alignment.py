@@ -23,10 +23,11 @@ from ttt_ros.evaluation.deployments import alignment_plot
 from ttt_ros.evaluation.deployments.alignment_record import Alignment, AlignmentOfDeployment
 from ttt_ros.evaluation.deployments.arms import Arm, Role
 from ttt_ros.evaluation.deployments.conditions import CONDITIONS
-from ttt_ros.evaluation.deployments.runner import Adaptation, Runner
+from ttt_ros.evaluation.deployments.runner import Adaptation, Runner, transition_between
 from ttt_ros.evaluation.deployments.statistics import Bootstrap, Estimate, Sample, rank_correlation
 from ttt_ros.evaluation.whole_file import write_whole
 from ttt_ros.policies.checkpoint import load_policy
+from ttt_ros.policies.observation import Observation
 from ttt_ros.policies.protocol import Policy
 from ttt_ros.policies.transition import FastWeights, Features, Memory, Transitions
 from ttt_ros.simulation.deployment import Deployment
@@ -131,14 +132,15 @@ class _LabelledRun:
         before, chunk = self._decide_and_play(labelled=True)
         success = self._deployment.result().success
         self._deployment.rest()
-        after = self._policy.encode(self._deployment.observe())
-        transition = Transitions(features=before, executed=chunk, steps=torch.tensor([chunk.shape[1]]), next_features=after)
+        after = self._deployment.observe()
+        meaning = self._policy.specification.action_meaning
+        transition = transition_between(before, chunk, (after, self._policy.encode(after)), meaning=meaning)
         if bool(self._policy.informative(transition)):
             self._learn(transition, stamp=index)
         self._decide_and_play(labelled=False)
         return success
 
-    def _decide_and_play(self, *, labelled: bool) -> tuple[Features, Tensor]:
+    def _decide_and_play(self, *, labelled: bool) -> tuple[tuple[Observation, Features], Tensor]:
         observation = self._deployment.observe()
         features = self._policy.encode(observation)
         observed, meaning = observation.joint_positions.numpy(), self._policy.specification.action_meaning
@@ -147,7 +149,7 @@ class _LabelledRun:
             self._label(features, torch.from_numpy(expert).float()[None])
         chunk = self._policy.act(features, self._adaptation.weights, self._memory)
         self._deployment.play(to_absolute(chunk[0].numpy(), observed=observed, meaning=meaning))
-        return features, chunk
+        return (observation, features), chunk
 
     def _learn(self, transition: Transitions, *, stamp: int) -> None:
         before = self._adaptation.weights

@@ -13,7 +13,7 @@ from ttt_ros.errors import ConfigurationError
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9_]+$")]
 
-_GATES = ("trim_factor", "innovation_factor", "gate_factor", "gradient_limit", "drift_limit", "probe_limit")
+_GATES = ("trim_factor", "following_limit", "innovation_factor", "gate_factor", "gradient_limit", "drift_limit", "probe_limit")
 """Limits at which a sample or an update is refused; the clip is not among them, because it is a part of the step."""
 
 

@@ -28,7 +28,12 @@ class ShuffledCommands:
         """The transition with another's command; None for the first, which has none before it."""
         drawn = self._earlier[self._random.integers(len(self._earlier))] if self._earlier else None
         self._earlier.append(transition)
-        return None if drawn is None else replace(transition, executed=drawn.executed, steps=drawn.steps)
+        if drawn is None:
+            return None
+        error = transition.following_error
+        if error is not None:
+            error = error + transition.executed[:, -1] - drawn.executed[:, -1]
+        return replace(transition, executed=drawn.executed, steps=drawn.steps, following_error=error)
 
 
 class FlippedPolicy(DelegatingPolicy):

@@ -16,12 +16,13 @@ from ttt_ros.adaptation.plausibility import Plausibility
 from ttt_ros.adaptation.report import WindowReport
 from ttt_ros.adaptation.versions import VersionStore
 from ttt_ros.adaptation.window import TransitionWindow
-from ttt_ros.control.action_meaning import to_absolute
+from ttt_ros.control.action_meaning import following_error, to_absolute
 from ttt_ros.evaluation.deployments.arms import Arm, Control
 from ttt_ros.evaluation.deployments.controls import FlippedPolicy, ShuffledCommands
 from ttt_ros.evaluation.deployments.records import GoalOutcome
 from ttt_ros.policies.observation import Observation
 from ttt_ros.policies.protocol import Policy
+from ttt_ros.policies.specification import ActionMeaning
 from ttt_ros.policies.transition import FastWeights, Features, Memory, Transitions
 
 Result = TypeVar("Result")
@@ -188,7 +189,9 @@ class Runner:
         self._robot.rest()
         after = self._robot.observe()
         now_seen = self._timed(clock, "encode", lambda: self._policy.encode(after))
-        report = self._learn(clock, _transition(seen, chunk, now_seen), stamp=before.stamp) if reached else None
+        meaning = self._policy.specification.action_meaning
+        transition = transition_between((before, seen), chunk, (after, now_seen), meaning=meaning)
+        report = self._learn(clock, transition, stamp=before.stamp) if reached else None
         way_back = self._timed(clock, "act", lambda: self._act(now_seen))
         returned = self._play(after, way_back)
         return GoalOutcome(
@@ -252,8 +255,17 @@ def _transition_bytes(transitions: Transitions) -> int:
     return size_in_bytes(transitions.features) + size_in_bytes(transitions.next_features) + size_in_bytes(own)
 
 
-def _transition(before: Features, chunk: Tensor, after: Features) -> Transitions:
-    return Transitions(features=before, executed=chunk, steps=torch.tensor([chunk.shape[1]]), next_features=after)
+def transition_between(
+    before: tuple[Observation, Features], chunk: Tensor, after: tuple[Observation, Features], *, meaning: ActionMeaning
+) -> Transitions:
+    """The transition from one observation, with its features, to another by a chunk, (1, horizon, joints), that was played whole."""
+    return Transitions(
+        features=before[1],
+        executed=chunk,
+        steps=torch.tensor([chunk.shape[1]]),
+        next_features=after[1],
+        following_error=following_error(chunk, before[0], after[0], meaning=meaning),
+    )
 
 
 def _finite(figure: float | None) -> float | None:

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ttt_ros.control.action_meaning import to_absolute
+from ttt_ros.control.action_meaning import following_error, to_absolute
 from ttt_ros.evaluation.deployments.arms import Arm
 from ttt_ros.evaluation.deployments.runner import Adaptation
 from ttt_ros.evaluation.environments.records import EpisodeOutcome
@@ -96,7 +96,7 @@ class Runner:
                 break
             played = self._play(robot, chunk, observation)
             seen = self._look(robot)
-            self._learn(_transition(features, chunk, played, seen[1]), figures)
+            self._learn(self._transition((observation, features), chunk, played, seen), figures)
             observation, features = seen
         return EpisodeOutcome(
             task=task,
@@ -118,6 +118,19 @@ class Runner:
         targets = to_absolute(chunk[0].cpu().numpy(), observed=observation.joint_positions.numpy(), meaning=meaning)
         return robot.play(targets[: self._robot.description.replan_steps])
 
+    def _transition(
+        self, before: tuple[Observation, Features], chunk: Tensor, played: int, after: tuple[Observation, Features]
+    ) -> Transitions:
+        """The first ``played`` steps of the chunk, the last one of them repeated."""
+        executed = torch.cat([chunk[:, :played], chunk[:, played - 1 : played].expand(-1, chunk.shape[1] - played, -1)], dim=1)
+        return Transitions(
+            features=before[1],
+            executed=executed,
+            steps=torch.tensor([played], device=chunk.device),
+            next_features=after[1],
+            following_error=following_error(executed, before[0], after[0], meaning=self._policy.specification.action_meaning),
+        )
+
     def _learn(self, transition: Transitions, figures: _Episode) -> None:
         """Learns from a transition and remembers it, if it tells anything."""
         self._chunks += 1
@@ -131,9 +144,3 @@ class Runner:
         figures.committed += report.committed
         if report.prediction_loss is not None and math.isfinite(report.prediction_loss):
             figures.losses.append(report.prediction_loss)
-
-
-def _transition(before: Features, chunk: Tensor, played: int, after: Features) -> Transitions:
-    """The first ``played`` steps of the chunk, the last one of them repeated."""
-    executed = torch.cat([chunk[:, :played], chunk[:, played - 1 : played].expand(-1, chunk.shape[1] - played, -1)], dim=1)
-    return Transitions(features=before, executed=executed, steps=torch.tensor([played], device=chunk.device), next_features=after)
