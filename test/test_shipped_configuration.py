@@ -102,8 +102,9 @@ def test_the_simulation_parameters_begin_without_a_shift(suffix: str) -> None:
 def test_the_gates_of_the_policy_node_act_before_the_rules_of_the_safeguard(suffix: str) -> None:
     rules = load_yaml(CONFIG / parameters(f"safeguard_node{suffix}")["rules"], SafeguardConfig).rules
     config = adaptation(suffix)
-    # The gradient's gate is that of training, which saw wilder robots; the rule follows clean runs and is tighter.
     gates = {"drift_total": config.drift_limit, "action_deviation": config.probe_limit}
+    if not suffix:  # the reactive policy has the default gate, and a rule that follows clean runs and is tighter
+        gates["gradient_norm"] = config.gradient_limit
     for rule in rules:
         if rule.signal in gates:
             assert gates[rule.signal] <= rule.limit, rule.signal
