@@ -1,7 +1,7 @@
 """A robot of a few lines and a policy for it, for tests of what runs deployments."""
 
 from collections.abc import Container
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -60,6 +60,20 @@ class StandInRobot:
         assert self._instruction == POINT
         self.calls.append("result")
         return Result(success=self._index % 2 == 0, distance_m=0.01 * (1 + self._index % 2))
+
+
+class ObedientRobot(StandInRobot):
+    """Ends every movement where it was commanded to, but for one joint that is off by ``offset``, rad."""
+
+    def __init__(self, *, offset: float) -> None:
+        super().__init__()
+        self._offset = torch.tensor([offset] + [0.0] * (len(JOINT_NAMES) - 1))
+
+    def observe(self) -> Observation:
+        seen = super().observe()
+        if not self.played:
+            return seen
+        return replace(seen, joint_positions=torch.from_numpy(self.played[-1][-1]).float() + self._offset)
 
 
 class PointingPolicy(SmallPolicy):

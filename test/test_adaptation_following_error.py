@@ -73,12 +73,14 @@ def test_a_window_of_which_nobody_measured_the_following_error_is_refused_in_wor
 
 def test_what_was_not_followed_says_nothing_about_the_noise():
     """Were its innovations remembered, those of a patient attacker would raise the gate's limit."""
-    config = replace(CONFIG, innovation_factor=4.0, innovation_warmup=2, innovation_history=4, innovation_prior=1e-3)
-    stranger = replace(window_of(0.0), transitions=with_errors(next(linear_stream(-20.0 * BASE, 1, seed=5)), 0.0))
+    config = replace(CONFIG, innovation_factor=4.0, innovation_warmup=2, innovation_quantile=1.0, innovation_history=8)
     learner = learner_on(POLICY, config)
-    for forged in linear_stream(-20.0 * BASE, 8, seed=2):
-        learner.adapt(replace(stranger, transitions=with_errors(forged, 0.9)), epoch=0)
-    assert learner.adapt(stranger, epoch=0).reason.startswith("the innovation of no fresh sample is within the gate's limit, 4;")
+    for clean, forged in zip(linear_stream(BASE, 8), linear_stream(-20.0 * BASE, 8, seed=2), strict=True):
+        (window,) = windows([clean, forged], size=2, minimum=2)
+        learner.adapt(replace(window, transitions=with_errors(window.transitions, 0.0, 0.9)), epoch=0)
+    (stranger,) = windows(linear_stream(-20.0 * BASE, 1, seed=5), size=1, minimum=1)
+    report = learner.adapt(replace(stranger, transitions=with_errors(stranger.transitions, 0.0)), epoch=0)
+    assert report.reason.startswith("the innovation of no fresh sample is within the gate's limit, ")
 
 
 @pytest.mark.parametrize(("error", "remembered"), [(0.4, True), (0.41, False), (math.nan, False)])

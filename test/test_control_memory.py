@@ -102,3 +102,12 @@ def test_a_transition_is_judged_by_the_version_that_was_in_force_when_it_was_com
     bench, _ = bench_with_a_memory()
     assert judged_by == [chunk.version for chunk in bench.chunks[1:]]
     assert judged_by[-1] > 0
+
+
+def test_where_the_joints_are_afterwards_decides_what_is_remembered() -> None:
+    bench, _ = bench_with_a_memory(AdaptationConfig(objectives={"features": 1.0}, following_limit=6.3))
+    bench.stands = 90.0
+    count, chunks = remembered(bench), len(bench.chunks)
+    while len(bench.chunks) == chunks:
+        bench.run(1)
+    assert remembered(bench) == count

@@ -6,13 +6,15 @@ from pathlib import Path
 import pytest
 import torch
 from deployment_policies import Expert
-from deployment_stand_ins import DivergedPolicy, PointingPolicy, StandInRobot, SurprisedPolicy
-from small_policy import HORIZON
+from deployment_stand_ins import DivergedPolicy, ObedientRobot, PointingPolicy, StandInRobot, SurprisedPolicy
+from small_policy import HORIZON, SmallPolicy
 
 from ttt_ros.adaptation.configuration import AdaptationConfig
+from ttt_ros.control.executed import transition_between
 from ttt_ros.errors import ConfigurationError
 from ttt_ros.evaluation.deployments.arms import Arm, Control, Role, without_gates
 from ttt_ros.evaluation.deployments.conditions import CONDITIONS
+from ttt_ros.evaluation.deployments.controls import ShuffledCommands
 from ttt_ros.evaluation.deployments.records import GoalOutcome
 from ttt_ros.evaluation.deployments.repeated import Repeated
 from ttt_ros.evaluation.deployments.runner import Runner
@@ -95,6 +97,39 @@ def test_what_is_implausible_is_not_remembered_from_the_first_goal_on():
 @pytest.mark.parametrize("arm", [replace(GATED, adaptation=replace(GATED.adaptation, innovation_factor=0.0)), FROZEN], ids=["0", "frozen"])
 def test_without_an_innovation_gate_everything_is_remembered(arm):
     assert remembered(arm, surprised_at={0, 3, 6}) == list(range(8))
+
+
+@pytest.mark.parametrize("offset", [0.0, 0.9])
+def test_what_did_not_end_where_it_was_commanded_to_is_neither_remembered_nor_learned_from(offset):
+    adaptation = replace(ADAPTATION, minimum_samples=1, following_limit=0.4)
+    counts: list[float] = []
+    runner = Runner(
+        PointingPolicy(),
+        replace(ADAPTING, adaptation=adaptation),
+        ObedientRobot(offset=offset),
+        seed=0,
+        told=lambda memory, goal: (counts.append(float(memory["count"])), memory)[1],
+    )
+    committed = [runner.goal(index).committed for index in range(4)]
+    assert (counts, any(committed)) == (([0, 1, 2, 3], True) if offset == 0.0 else ([0, 0, 0, 0], False))
+
+
+def test_another_command_has_another_following_error():
+    shuffle = ShuffledCommands(seed=0)
+    before, after = (StandInRobot(seed=seed) for seed in (0, 1))
+    for robot in (before, after):
+        robot.begin_goal(0)
+    seen, then = before.observe(), after.observe()
+    chunks = torch.randn(2, 1, HORIZON, len(seen.joint_positions))
+    first, second = (
+        transition_between((seen, {}), chunk, (then, {}), meaning=SmallPolicy().specification.action_meaning) for chunk in chunks
+    )
+    assert shuffle.shuffled(first) is None
+    shuffled = shuffle.shuffled(second)
+    assert shuffled is not None
+    assert shuffled.following_error is not None
+    torch.testing.assert_close(shuffled.following_error, first.following_error)
+    assert not torch.equal(shuffled.following_error, second.following_error)
 
 
 def test_adapting_changes_what_is_done_from_the_next_chunk_on():

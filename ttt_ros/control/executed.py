@@ -81,3 +81,16 @@ class ExecutedCommands:
             return None
         padded = commands + [commands[-1]] * (self._horizon - len(commands))
         return Executed(positions=torch.from_numpy(np.stack(padded).astype(np.float32)), steps=len(commands))
+
+
+def transition_between(
+    before: tuple[Observation, Features], chunk: Tensor, after: tuple[Observation, Features], *, meaning: ActionMeaning
+) -> Transitions:
+    """The transition from one observation, with its features, to another by a chunk, (1, horizon, joints), that was played whole."""
+    return Transitions(
+        features=before[1],
+        executed=chunk,
+        steps=torch.tensor([chunk.shape[1]]),
+        next_features=after[1],
+        following_error=following_error(chunk, before[0], after[0], meaning=meaning),
+    )

@@ -19,11 +19,12 @@ from ttt_ros.adaptation.configuration import AdaptationConfig
 from ttt_ros.adaptation.objective import scored
 from ttt_ros.adaptation.window import TransitionWindow
 from ttt_ros.control.action_meaning import from_absolute, to_absolute
+from ttt_ros.control.executed import transition_between
 from ttt_ros.evaluation.deployments import alignment_plot
 from ttt_ros.evaluation.deployments.alignment_record import Alignment, AlignmentOfDeployment
 from ttt_ros.evaluation.deployments.arms import Arm, Role
 from ttt_ros.evaluation.deployments.conditions import CONDITIONS
-from ttt_ros.evaluation.deployments.runner import Adaptation, Runner, transition_between
+from ttt_ros.evaluation.deployments.runner import Adaptation, Runner
 from ttt_ros.evaluation.deployments.statistics import Bootstrap, Estimate, Sample, rank_correlation
 from ttt_ros.evaluation.whole_file import write_whole
 from ttt_ros.policies.checkpoint import load_policy

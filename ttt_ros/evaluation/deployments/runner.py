@@ -16,13 +16,13 @@ from ttt_ros.adaptation.plausibility import Plausibility
 from ttt_ros.adaptation.report import WindowReport
 from ttt_ros.adaptation.versions import VersionStore
 from ttt_ros.adaptation.window import TransitionWindow
-from ttt_ros.control.action_meaning import following_error, to_absolute
+from ttt_ros.control.action_meaning import to_absolute
+from ttt_ros.control.executed import transition_between
 from ttt_ros.evaluation.deployments.arms import Arm, Control
 from ttt_ros.evaluation.deployments.controls import FlippedPolicy, ShuffledCommands
 from ttt_ros.evaluation.deployments.records import GoalOutcome
 from ttt_ros.policies.observation import Observation
 from ttt_ros.policies.protocol import Policy
-from ttt_ros.policies.specification import ActionMeaning
 from ttt_ros.policies.transition import FastWeights, Features, Memory, Transitions
 
 Result = TypeVar("Result")
@@ -253,19 +253,6 @@ def size_in_bytes(tensors: Mapping[str, Tensor]) -> int:
 def _transition_bytes(transitions: Transitions) -> int:
     own = {"executed": transitions.executed, "steps": transitions.steps}
     return size_in_bytes(transitions.features) + size_in_bytes(transitions.next_features) + size_in_bytes(own)
-
-
-def transition_between(
-    before: tuple[Observation, Features], chunk: Tensor, after: tuple[Observation, Features], *, meaning: ActionMeaning
-) -> Transitions:
-    """The transition from one observation, with its features, to another by a chunk, (1, horizon, joints), that was played whole."""
-    return Transitions(
-        features=before[1],
-        executed=chunk,
-        steps=torch.tensor([chunk.shape[1]]),
-        next_features=after[1],
-        following_error=following_error(chunk, before[0], after[0], meaning=meaning),
-    )
 
 
 def _finite(figure: float | None) -> float | None:

@@ -8,9 +8,9 @@ from ttt_ros.adaptation.configuration import AdaptationConfig
 from ttt_ros.adaptation.learner import Learner
 from ttt_ros.adaptation.versions import VersionStore
 from ttt_ros.adaptation.window import TransitionWindow
+from ttt_ros.control.executed import transition_between
 from ttt_ros.policies.observation import Observation
 from ttt_ros.policies.protocol import Policy
-from ttt_ros.policies.transition import Transitions
 
 
 class AdaptingAgent:
@@ -27,23 +27,19 @@ class AdaptingAgent:
     @torch.no_grad()
     def decide(self, observation: Observation) -> NDArray[np.float64]:
         """The chunk for an observation: joint positions, rad, float64 (horizon, joints)."""
-        self._stamp = observation.stamp
-        self._before = self._policy.encode(observation)
-        self._chunk = self._policy.act(self._before, self._store.current.weights, self._memory)
+        features = self._policy.encode(observation)
+        self._before = (observation, features)
+        self._chunk = self._policy.act(features, self._store.current.weights, self._memory)
         return self._chunk[0].double().numpy()
 
     @torch.no_grad()
     def see(self, observation: Observation) -> None:
         """Learns from what is seen after the whole chunk was played."""
-        transition = Transitions(
-            features=self._before,
-            executed=self._chunk,
-            steps=torch.tensor([self._chunk.shape[1]]),
-            next_features=self._policy.encode(observation),
-        )
+        after = (observation, self._policy.encode(observation))
+        transition = transition_between(self._before, self._chunk, after, meaning=self._policy.specification.action_meaning)
         if not bool(self._policy.informative(transition)):
             return
         self._memory = self._policy.remember(self._memory, transition)
-        window = self._window.push(transition, stamp=self._stamp)
+        window = self._window.push(transition, stamp=self._before[0].stamp)
         if window is not None:
             self._learner.adapt(window, epoch=self._store.epoch)
