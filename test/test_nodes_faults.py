@@ -18,6 +18,7 @@ from ttt_ros.control.parameter_file import load_parameter_file
 from ttt_ros.errors import ConfigurationError
 from ttt_ros.nodes.faults import fault, relay
 from ttt_ros.nodes.faults.catalogue import FAULTS, fault_named
+from ttt_ros.nodes.faults.observer import Heard, stayed_away
 from ttt_ros.nodes.faults.suite import run_faults
 from ttt_ros.nodes.faults.unprotected import PATCHES
 from ttt_ros.nodes.stamps import nanoseconds, stamp
@@ -56,10 +57,20 @@ def test_every_rule_that_a_protection_leaves_out_is_in_the_shipped_file() -> Non
     assert {signal for each in FAULTS for signal in each.protection.rules} <= shipped
 
 
-def test_the_age_limits_are_those_of_the_shipped_parameters() -> None:
+def test_the_limits_that_reactions_are_counted_by_are_those_of_the_shipped_files() -> None:
     session = load_parameter_file(CONFIG / "policy_node_reactive.yaml").session
     assert (session.max_camera_age, session.max_joint_age) == (fault.MAX_CAMERA_AGE, fault.MAX_JOINT_AGE)
-    assert load_yaml(CONFIG / "safeguard_reactive.yaml", SafeguardConfig).heartbeat_period * 2 == fault.HEARTBEATS
+    safeguard = load_yaml(CONFIG / "safeguard_reactive.yaml", SafeguardConfig)
+    assert safeguard.heartbeat_period * 2 == fault.HEARTBEATS
+    assert {rule.limit for rule in safeguard.rules if rule.signal == "camera_stuck"} == {fault.MAX_STUCK}
+
+
+def test_a_joint_that_passes_by_has_not_stayed_away() -> None:
+    passing = {0.0: 0.1, 1.0: 0.5, 1.2: 0.5, 1.3: 0.2, 2.0: 0.45, 2.2: 0.45, 2.5: 0.5}
+    joints = [Heard(at=at, message=JointState(position=[0.0, position])) for at, position in passing.items()]
+    assert stayed_away(joints, 0.3, since=0.5, seconds=0.4) == 2.0
+    assert stayed_away(joints, 0.3, since=0.5, seconds=0.6) is None
+    assert stayed_away(joints, 0.3, since=-1.0, seconds=0.4) is None
 
 
 def test_a_fault_that_does_not_exist_is_refused_with_the_list() -> None:

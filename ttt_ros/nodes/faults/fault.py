@@ -19,6 +19,9 @@ BOTH_NETS = 1.2
 
 MAX_CAMERA_AGE, MAX_JOINT_AGE = 0.2, 0.1  # s, as in config/policy_node_reactive.yaml; the test of the catalogue compares them
 
+MAX_STUCK = 0.3
+"""Rad that a joint may move under one picture, as in config/safeguard_reactive.yaml; the test of the catalogue compares them."""
+
 CHUNK = 1.0
 """Seconds within which a window follows upon the one before: a chunk is asked for every quarter of a second."""
 
@@ -71,6 +74,7 @@ class Fault:
         remove: ends the fault; then the run must go on.
         reaction: tells when the reaction was seen.
         deadline: seconds within which it must be.
+        begins_within: seconds that what the reaction is counted from may take to happen, where that is not the injection.
         lasts: seconds that the fault stays on at least, so that what must not happen has time to happen.
         protection: without which the trial must fail.
     """
@@ -82,5 +86,6 @@ class Fault:
     remove: Callable[[Rig], None] = nothing
     reaction: Reaction
     deadline: float
+    begins_within: float = 0.0
     lasts: float = 0.0
     protection: Protection

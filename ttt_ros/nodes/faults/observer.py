@@ -43,7 +43,7 @@ class Observer:
     """Listens through a node and keeps what came since ``begin``.
 
     Attributes:
-        states, controls, chunks, windows, commands: what came, oldest first.
+        joints, states, controls, chunks, windows, commands: what came, oldest first.
         violations: in words, what must not happen in any trial.
     """
 
@@ -78,6 +78,7 @@ class Observer:
 
     def begin(self) -> None:
         """Forgets what came before."""
+        self.joints: list[Heard[JointState]] = []
         self.states: list[Heard[SafeguardState]] = []
         self.controls: list[Heard[ControlStatus]] = []
         self.chunks: list[Heard[ActionChunk]] = []
@@ -140,6 +141,7 @@ class Observer:
                 yield f"{name} {figure:.4g}, above {limit:.4g}"
 
     def _on_joints(self, message: JointState) -> None:
+        self.joints.append(_heard(message))
         self._measured = dict(zip(message.name, message.position, strict=False))
 
     def _on_command(self, message: JointTrajectory) -> None:
@@ -169,3 +171,18 @@ def _heard(message: Message) -> Heard[Message]:
 def first(heard: Sequence[Heard[Message]], since: float, found: Callable[[Message], bool]) -> Heard[Message] | None:
     """The first of the messages after ``since`` (``time.monotonic``) that is what is looked for."""
     return next((each for each in heard if each.at >= since and found(each.message)), None)
+
+
+def stayed_away(joints: Sequence[Heard[JointState]], by: float, *, since: float, seconds: float) -> float | None:
+    """From when a joint was ``by`` rad or more from where it stood at ``since``, for ``seconds`` on end; None if never.
+
+    Instants are those of ``time.monotonic``.
+    """
+    stood = next((heard.message.position for heard in reversed(joints) if heard.at <= since), None)
+    begun = None
+    for heard in joints if stood is not None else ():
+        away = heard.at > since and np.abs(np.subtract(heard.message.position, stood)).max() >= by
+        begun = (begun or heard.at) if away else None
+        if begun is not None and heard.at - begun >= seconds:
+            return begun
+    return None

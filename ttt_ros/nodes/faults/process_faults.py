@@ -153,7 +153,7 @@ PROCESS_FAULTS: tuple[Fault, ...] = (
     ),
     Fault(
         name="processor_starved",
-        injected="four busy processes for each processor",
+        injected="twelve busy processes for each processor",
         demand="mode frozen or safer: nothing is learnt on a machine that is late",
         inject=lambda rig: rig.hog_processors(),
         remove=lambda rig: rig.release_processors(),

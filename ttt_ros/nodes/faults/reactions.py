@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ttt_ros.nodes.faults.fault import Injection, Reaction
-from ttt_ros.nodes.faults.observer import Heard, first
+from ttt_ros.nodes.faults.observer import Heard, first, stayed_away
 from ttt_ros.nodes.faults.rig import Rig
 from ttt_ros.nodes.stamps import nanoseconds
 from ttt_ros.safeguard.clock import NANOSECONDS
@@ -35,6 +35,20 @@ def acts_in(mode: Mode, *, since: str = "", because: tuple[str, ...] = ()) -> Re
         else:
             begun = injection.last[since]
         return (nanoseconds(found.message.header.stamp) - begun) / NANOSECONDS
+
+    return seen
+
+
+def acts_once_moved(mode: Mode, *, by: float, seconds: float, because: tuple[str, ...]) -> Reaction:
+    """As ``acts_in``, but counted from when a joint had moved ``by`` rad and stayed there for ``seconds``.
+
+    Before that nothing tells the fault from an arm at rest.
+    """
+    acts = acts_in(mode, because=because)
+
+    def seen(rig: Rig, injection: Injection) -> float | None:
+        took, moved = acts(rig, injection), stayed_away(rig.observer.joints, by, since=injection.at, seconds=seconds)
+        return None if took is None or moved is None else max(0.0, injection.at + took - moved)
 
     return seen
 

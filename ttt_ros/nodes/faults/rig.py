@@ -45,7 +45,7 @@ _INSTRUCTION_EVERY = 2.0  # s, so that the arm keeps moving
 _RESET_EVERY = 0.5  # s
 _SPIN = 0.005  # s
 _CALL_TIMEOUT = 10.0  # s
-_HOGS = 4
+_HOGS = 12
 _MID_INFERENCE = 0.12  # s after a chunk was announced: the next is then asked for, and takes twice as long
 
 

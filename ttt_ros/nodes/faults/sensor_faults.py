@@ -8,14 +8,16 @@ from ttt_ros.nodes.faults import relay
 from ttt_ros.nodes.faults.fault import (
     BOTH_NETS,
     CAMERA,
+    HEARTBEATS,
     MAX_CAMERA_AGE,
     MAX_JOINT_AGE,
+    MAX_STUCK,
     TICK,
     Fault,
     Protection,
 )
 from ttt_ros.nodes.faults.injections import all_altered, altered, pass_on
-from ttt_ros.nodes.faults.reactions import acts_in
+from ttt_ros.nodes.faults.reactions import acts_in, acts_once_moved
 from ttt_ros.safeguard.ladder import Mode
 
 _JOINT = 1
@@ -40,9 +42,10 @@ _CAMERA_FAULTS = (
         "camera_frozen",
         "a camera repeats one picture under new stamps",
         relay.frozen,
-        demand="mode hold once the arm has moved",
-        reaction=acts_in(Mode.HOLD, because=("camera_stuck",)),
-        deadline=10.0,
+        demand=f"mode hold once a joint stays {MAX_STUCK:g} rad away",
+        reaction=acts_once_moved(Mode.HOLD, by=MAX_STUCK, seconds=2 * HEARTBEATS, because=("camera_stuck",)),
+        deadline=1.0,
+        begins_within=20.0,
         protection=Protection(rules=("camera_stuck",)),
     ),
     _of_the_camera(

@@ -140,7 +140,8 @@ class _Suite:
         rig.wait(lambda: rig.observer.states and rig.observer.windows, _MARGIN)  # a window is full again after the trial before
         injection = Injection(at=time.monotonic(), last=MappingProxyType(dict(rig.relay.newest)))
         fault.inject(rig)
-        rig.wait(lambda: fault.reaction(rig, injection) is not None, fault.deadline + fault.lasts + _MARGIN)
+        patience = fault.begins_within + fault.deadline + fault.lasts + _MARGIN
+        rig.wait(lambda: fault.reaction(rig, injection) is not None, patience)
         reaction, reacted = fault.reaction(rig, injection), time.monotonic()
         rig.spin(max(_WATCHED, injection.at + fault.lasts - time.monotonic()))
         seen = _seen(rig, injection.at)
