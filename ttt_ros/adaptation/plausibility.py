@@ -1,6 +1,7 @@
 """What the policy may remember: the gates' judgement of single transitions, made where they are completed."""
 
 import torch
+from torch import Tensor
 
 from ttt_ros.adaptation import steps
 from ttt_ros.adaptation.configuration import AdaptationConfig
@@ -40,9 +41,18 @@ class Plausibility:
         if config.innovation_factor == 0.0:
             return True
         self._gate.begin(epoch)
-        score = scored(self._policy, transition, version.weights, objectives=config.objectives)
-        precision = steps.faded(version.precision, score.inputs, ridge=config.ridge, share=config.pull_back)
-        innovations = steps.innovations(score.residuals, precision, score.inputs)
+        innovations = self.innovations(transition, version, config=config)
         judged = self._gate.judge(innovations, config)
         self._gate.saw(innovations)
         return bool(judged.plausible.all())
+
+    @torch.no_grad()
+    def innovations(self, transition: Transitions, version: Version, *, config: AdaptationConfig) -> Tensor:
+        """Those of a transition under the weights of ``version``, (batch, size); see ``steps.innovations``.
+
+        Raises:
+            AdaptationError: the policy lacks a configured objective.
+        """
+        score = scored(self._policy, transition, version.weights, objectives=config.objectives)
+        precision = steps.faded(version.precision, score.inputs, ridge=config.ridge, share=config.pull_back)
+        return steps.innovations(score.residuals, precision, score.inputs)

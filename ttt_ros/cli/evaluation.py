@@ -102,6 +102,35 @@ def alignment(
     console.print(f"mean cosine of the gradients {found.gradient}, of the steps {found.step}; {out / 'alignment.json'}")
 
 
+@app.command("measure-gates")
+def measure_gates(
+    policy: Annotated[Path | None, typer.Option(help="Checkpoint; without it the shipped one.")] = None,
+    condition: Annotated[str, typer.Option(help="Of the deployment suite.")] = "training/all",
+    deployments: Annotated[int, typer.Option(help="Robots.", min=1)] = 40,
+    goals: Annotated[int, typer.Option(help="Of each.", min=1)] = 64,
+    seed: Annotated[int, typer.Option(help="Of the first robot.", min=0)] = 4_000_000,
+    out: Annotated[Path, typer.Option(help="Folder for JSON and plot.")] = Path("out/gates"),
+) -> None:
+    """Measure what the gates on samples and gradients judge on clean robots: what their limits must let pass."""
+    import torch
+
+    from ttt_ros.configuration import load_yaml
+    from ttt_ros.evaluation.deployments import gate_figures
+    from ttt_ros.evaluation.deployments.suite import SHIPPED_SUITE, SuiteConfig
+    from ttt_ros.policies.shipped import SHIPPED_POLICY
+
+    torch.set_num_threads(1)
+    adaptation = load_yaml(SHIPPED_SUITE, SuiteConfig).adaptation
+    seeds = range(seed, seed + deployments)
+    for each in gate_figures.measure_gates(policy or SHIPPED_POLICY, adaptation, condition=condition, seeds=seeds, goals=goals, out=out):
+        console.print(
+            f"{each.name}, {each.count} times: median {each.median:.3g}, one in 1,000 above {each.one_in_1000:.3g}, "
+            f"largest {each.largest:.3g}; {100 * each.refused:.2f} % above the limit, {each.limit:.3g} ({each.setting})",
+            highlight=False,
+        )
+    console.print(f"{out / 'gates.json'}")
+
+
 @app.command()
 def assess(
     policy: Annotated[Path | None, typer.Option(help="Checkpoint; without it the shipped one for touching and pushing.")] = None,
