@@ -40,15 +40,18 @@ def acts_in(mode: Mode, *, since: str = "", because: tuple[str, ...] = ()) -> Re
 
 
 def acts_once_moved(mode: Mode, *, by: float, seconds: float, because: tuple[str, ...]) -> Reaction:
-    """As ``acts_in``, but counted from when a joint had moved ``by`` rad and stayed there for ``seconds``.
+    """As ``acts_in``, but counted from when a joint had moved ``by`` rad and stayed there for ``seconds``; 0 if it acts before.
 
     Before that nothing tells the fault from an arm at rest.
     """
     acts = acts_in(mode, because=because)
 
     def seen(rig: Rig, injection: Injection) -> float | None:
-        took, moved = acts(rig, injection), stayed_away(rig.observer.joints, by, since=injection.at, seconds=seconds)
-        return None if took is None or moved is None else max(0.0, injection.at + took - moved)
+        took = acts(rig, injection)
+        if took is None:
+            return None
+        moved = stayed_away(rig.observer.joints, by, since=injection.at, seconds=seconds)
+        return 0.0 if moved is None else max(0.0, injection.at + took - moved)
 
     return seen
 

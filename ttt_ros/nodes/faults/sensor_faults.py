@@ -22,6 +22,9 @@ from ttt_ros.safeguard.ladder import Mode
 
 _JOINT = 1
 
+_STUCK_FOR_SURE = MAX_STUCK + 0.05
+"""Rad: where the joints stood in the frozen picture is known here to a frame, in which they move by less than 0.05 rad."""
+
 
 def _of_the_camera(name: str, injected: str, alteration: Callable[[], relay.Alteration], **more: Any) -> Fault:
     defaults: dict[str, Any] = {
@@ -42,8 +45,8 @@ _CAMERA_FAULTS = (
         "camera_frozen",
         "a camera repeats one picture under new stamps",
         relay.frozen,
-        demand=f"mode hold once a joint stays {MAX_STUCK:g} rad away",
-        reaction=acts_once_moved(Mode.HOLD, by=MAX_STUCK, seconds=2 * HEARTBEATS, because=("camera_stuck",)),
+        demand=f"mode hold once a joint stays {_STUCK_FOR_SURE:g} rad away",
+        reaction=acts_once_moved(Mode.HOLD, by=_STUCK_FOR_SURE, seconds=2 * HEARTBEATS, because=("camera_stuck",)),
         deadline=1.0,
         begins_within=20.0,
         protection=Protection(rules=("camera_stuck",)),
