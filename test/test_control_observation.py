@@ -204,6 +204,16 @@ def test_a_restarted_clock_clears_the_history_of_every_stream() -> None:
     assert observed(assembler, 70 * MS).joint_positions[0].item() == 0.25
 
 
+def test_after_time_was_broken_off_nothing_heard_before_is_acted_on_and_the_robot_may_stand_anywhere() -> None:
+    assembler = filled_assembler()
+    assert not assembler.was_unfelt(NOW)
+    assembler.forget()
+    assert fault(assembler, NOW + 10 * MS).kind == "missing"
+    add_joints(assembler, NOW - 300 * MS)
+    assert assembler.was_unfelt(NOW - 290 * MS)
+    assert not assembler.was_unfelt(NOW - 290 * MS)
+
+
 def test_joints_are_found_by_name_in_any_order_and_others_are_ignored() -> None:
     assembler = filled_assembler()
     assembler.add_joints(NOW + 1, ["gripper", "elbow", "shoulder"], [math.nan, 2.0, 1.0])

@@ -172,6 +172,14 @@ class ObservationAssembler:
             sources={name: self._frames[name].stamp for name in self._cameras} | {JOINT_STATES: joints.stamp},
         )
 
+    def forget(self) -> None:
+        """Drops all that was heard, because time was broken off: whatever comes next may be of a robot that stands elsewhere."""
+        for order in self._orders.values():
+            order.clear()
+        self._frames.clear()
+        self._joints.clear()
+        self._interrupted = True
+
     def health(self, now: int) -> tuple[StreamHealth, ...]:
         """Age, rate and counts of every camera and of the joint states."""
         return tuple(order.health(now) for order in self._orders.values())
@@ -179,15 +187,8 @@ class ObservationAssembler:
     def _in_order(self, name: str, stamp: int) -> bool:
         order = self._orders[name]
         if order.jumps_back(stamp):
-            self._clear()
+            self.forget()
         return order.accept(stamp)
-
-    def _clear(self) -> None:
-        for order in self._orders.values():
-            order.clear()
-        self._frames.clear()
-        self._joints.clear()
-        self._interrupted = True
 
     def _missing(self) -> Fault | None:
         for name in self._cameras:

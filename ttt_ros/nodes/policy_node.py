@@ -1,6 +1,7 @@
 """The policy node: wires cameras, joints and an instruction to a session, and its actions and figures to topics."""
 
 import sys
+import time
 from collections import deque
 from collections.abc import Callable
 from typing import Any
@@ -15,6 +16,7 @@ from std_srvs.srv import SetBool, Trigger
 from trajectory_msgs.msg import JointTrajectory
 
 from ttt_ros.adaptation.report import WindowReport
+from ttt_ros.control.clock_watch import ClockWatch
 from ttt_ros.control.health import CONTROL_STATUS_PERIOD, ControlHealthMeter
 from ttt_ros.control.loop import Command
 from ttt_ros.control.schedule import Chunk
@@ -174,7 +176,8 @@ class PolicyNode(LifecycleNode):
     def _start_ticking(self) -> Callable[[], object]:
         """Returns what ends it."""
         if self._acknowledgement is None:
-            control = self.create_timer(self._period, lambda: self._tick(self.get_clock().now().nanoseconds))
+            watch = ClockWatch()
+            control = self.create_timer(self._period, lambda: self._tick_by_the_clock(watch))
             return lambda: self.destroy_timer(control)
         clock = self.create_subscription(Clock, CLOCK_TOPIC, self._on_clock, LATCHED)
         return lambda: self.destroy_subscription(clock)
@@ -211,6 +214,12 @@ class PolicyNode(LifecycleNode):
     def _on_clock(self, message: Clock) -> None:
         self._tick(nanoseconds(message.clock))
         self._acknowledgement.taken(CLOCK_TOPIC, message.clock)
+
+    def _tick_by_the_clock(self, watch: ClockWatch) -> None:
+        now = self.get_clock().now().nanoseconds
+        if watch.broken(now, wall=time.monotonic()):
+            self._session.assembler.forget()
+        self._tick(now)
 
     def _tick(self, now: int) -> None:
         self._diagnostics.ticked(now)
