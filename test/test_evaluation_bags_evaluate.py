@@ -13,8 +13,9 @@ from typer.testing import CliRunner
 from ttt_ros.cli import COULD_NOT_RUN, app
 from ttt_ros.errors import ConfigurationError, RecordingError, SpecificationError, TttRosError
 from ttt_ros.evaluation.bags import evaluate
-from ttt_ros.evaluation.bags.evaluate import Evaluated, Where, evaluate_bags
+from ttt_ros.evaluation.bags.evaluate import Evaluated, evaluate_bags
 from ttt_ros.evaluation.bags.record_file import lines, read_record
+from ttt_ros.evaluation.workers import Where
 
 THRESHOLDS = Path(__file__).parent.parent / "config" / "evaluation.yaml"
 ARMS = [
@@ -75,7 +76,7 @@ def test_what_is_there_is_not_run_again_and_what_is_damaged_or_of_another_config
 
     original = evaluate.run_arm
     monkeypatch.setattr(evaluate, "run_arm", counted)
-    monkeypatch.setattr(evaluate.workers, "run_locally", lambda work, jobs, processes: ((job, work(job)) for job in jobs))
+    monkeypatch.setattr("ttt_ros.evaluation.workers.run_locally", lambda work, jobs, processes: ((job, work(job)) for job in jobs))
     evaluated(tmp_path, bags)
     assert sorted(played) == ["first/adapting", "second/frozen"]
     assert hashes(tmp_path / "out") == whole

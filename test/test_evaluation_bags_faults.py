@@ -11,7 +11,8 @@ from deployment_bags import PARAMETERS, STREAMS, World, exchanged, frozen_from, 
 from rich.console import Console
 
 from ttt_ros.evaluation.bags.configuration import ADAPTING, AGAIN, FROZEN, BagArm
-from ttt_ros.evaluation.bags.evaluate import Evaluated, Where, evaluate_bags
+from ttt_ros.evaluation.bags.evaluate import Evaluated, evaluate_bags
+from ttt_ros.evaluation.workers import Where
 from ttt_ros.policies.checkpoint import load_policy, save_policy
 from ttt_ros.policies.shipped import SHIPPED_POLICY
 

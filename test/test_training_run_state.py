@@ -1,6 +1,7 @@
 """The state of a training run comes back exactly, or is refused."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -10,9 +11,9 @@ from safetensors.torch import save_file
 from torch import nn
 
 from ttt_ros.errors import CheckpointError
-from ttt_ros.training.run_state import load_state, save_state
+from ttt_ros.training.run_state import RunState
 
-FACTS = {"step": 3}
+CONFIG = {"learning_rate": 0.1}
 
 
 def training() -> tuple[nn.Module, torch.optim.Optimizer]:
@@ -25,20 +26,43 @@ def training() -> tuple[nn.Module, torch.optim.Optimizer]:
     return module, optimiser
 
 
+def load(path: Path, *, config: Mapping[str, float] = CONFIG) -> RunState:
+    module, optimiser = training()
+    return RunState(path, modules={"policy": module}, optimiser=optimiser, config=config)
+
+
 @pytest.fixture
 def saved(tmp_path: Path) -> Path:
-    module, optimiser = training()
-    save_state(tmp_path / "state.safetensors", modules={"policy": module}, optimiser=optimiser, facts=FACTS)
-    return tmp_path / "state.safetensors"
+    path = tmp_path / "state.safetensors"
+    state = load(path)
+    for _ in range(3):
+        with state.counted():
+            pass
+    state.save()
+    return path
 
 
-def load(path: Path) -> object:
-    module, optimiser = training()
-    return load_state(path, modules={"policy": module}, optimiser=optimiser)
+def test_a_run_without_a_state_begins(tmp_path: Path) -> None:
+    state = load(tmp_path / "state.safetensors")
+    assert (state.step, state.seconds) == (0, 0.0)
 
 
-def test_the_facts_come_back(saved: Path) -> None:
-    assert load(saved) == FACTS
+def test_steps_and_seconds_come_back(saved: Path) -> None:
+    state = load(saved)
+    assert state.step == 3
+    assert state.seconds > 0
+
+
+def test_a_step_that_failed_is_not_counted(tmp_path: Path) -> None:
+    state = load(tmp_path / "state.safetensors")
+    with pytest.raises(RuntimeError), state.counted():
+        raise RuntimeError
+    assert state.step == 0
+
+
+def test_a_run_of_another_configuration_is_refused(saved: Path) -> None:
+    with pytest.raises(CheckpointError, match="holds a run of another configuration"):
+        load(saved, config={"learning_rate": 0.2})
 
 
 def test_one_altered_bit_is_refused(saved: Path) -> None:

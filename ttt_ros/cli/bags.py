@@ -94,7 +94,8 @@ def evaluate_bag(
     ray: Annotated[str | None, typer.Option(help="Address of a Ray cluster to run on instead, such as ray://host:10001.")] = None,
 ) -> None:
     """Evaluate the policy, frozen and adapting, on recordings, and judge it. Exit code 0: passed, 1: failed, 2: could not evaluate."""
-    from ttt_ros.evaluation.bags.evaluate import Where, evaluate_bags
+    from ttt_ros.evaluation.bags.evaluate import evaluate_bags
+    from ttt_ros.evaluation.workers import Where
 
     where = Where(processes=jobs, ray_address=ray)
     evaluated = evaluate_bags(bags, policy=policy, config=config, thresholds=thresholds, out=out, where=where, console=console)

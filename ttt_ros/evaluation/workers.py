@@ -36,6 +36,20 @@ class Failure:
     details: str = ""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Where:
+    """Where jobs run: ``processes`` of this machine, or the Ray cluster at ``ray_address`` if it is given."""
+
+    processes: int
+    ray_address: str | None = None
+
+    def run(self, work: Callable[[Job], Result | Failure], jobs: Sequence[Job]) -> Iterator[tuple[Job, Result | Failure]]:
+        """Yields each outcome as soon as it is there, see ``run_locally`` and ``run_on_ray``."""
+        if self.ray_address:
+            return run_on_ray(work, jobs, address=self.ray_address)
+        return run_locally(work, jobs, processes=self.processes)
+
+
 def guarded(work: Callable[[Job], Result], job: Job) -> Result | Failure:
     """Does one job with one torch thread; whatever goes wrong is told and stops nothing else."""
     torch.set_num_threads(1)

@@ -14,6 +14,7 @@ import rclpy
 import torch
 from ament_index_python.packages import get_package_share_directory
 from rclpy.executors import SingleThreadedExecutor
+from rclpy.signals import SignalHandlerOptions
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -86,7 +87,8 @@ def run_demo(config: DemoConfig, out: Path, console: Console) -> DemoReport:
     runs = []
     for arm in ADAPTATION:
         with ExitStack() as stack:
-            rclpy.init()
+            # With NO, Ctrl-C is a KeyboardInterrupt, and the context lives until everything is closed.
+            rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
             stack.callback(rclpy.try_shutdown)
             runs.append(_Run(config, arm, out, console).run())
     report = judged(arms=[run.record for run in runs], limits=runs[-1].limits if runs else _LIMITS_UNREAD, environment=_environment())

@@ -7,6 +7,7 @@ import rclpy
 from ament_index_python.packages import get_package_share_directory
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
+from rclpy.signals import SignalHandlerOptions
 from rich.console import Console
 from rich.progress import Progress
 
@@ -84,7 +85,8 @@ def run_replay(bag: Path, setup: ReplaySetup, *, out: Path, console: Console) ->
         duration, start = reader.duration, reader.start
     nodes, player = _processes(bag, setup, out)
     started: list[NodeProcess] = []
-    rclpy.init()
+    # With NO, Ctrl-C is a KeyboardInterrupt, and the context lives until everything is closed.
+    rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
     executor = SingleThreadedExecutor()
     counter = _Counter()
     executor.add_node(counter)

@@ -14,7 +14,7 @@ from ttt_ros.policies.specification import ActionMeaning, CameraSpecification, P
 from ttt_ros.policies.tensor_file import write_tensors
 from ttt_ros.policies.vla import VisionLanguageActionPolicy, VlaConfig
 from ttt_ros.policies.vocabulary import Vocabulary
-from ttt_ros.training.cloning_run import CloningRun, as_facts
+from ttt_ros.training.cloning_run import CloningRun
 from ttt_ros.training.configuration import CloningConfig, PositiveInt
 from ttt_ros.training.datasets.bag import BagMapping
 from ttt_ros.training.datasets.episode import EpisodeSource, Layout
@@ -24,6 +24,7 @@ from ttt_ros.training.datasets.opening import open_dataset
 from ttt_ros.training.demonstration_set import DemonstrationSet
 from ttt_ros.training.manifest import claim
 from ttt_ros.training.progress import progress_bar
+from ttt_ros.training.run_state import as_facts
 from ttt_ros.training.starting_point import begin_with
 
 

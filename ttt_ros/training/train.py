@@ -9,13 +9,14 @@ import torch
 from ttt_ros.policies.vla import VisionLanguageActionPolicy
 from ttt_ros.simulation.engine import Simulation
 from ttt_ros.simulation.tasks import CONTACT_SKILLS, INSTRUCTIONS
-from ttt_ros.training.cloning_run import CloningRun, as_facts
+from ttt_ros.training.cloning_run import CloningRun
 from ttt_ros.training.configuration import TrainingConfig
 from ttt_ros.training.demonstration_set import DemonstrationSet
 from ttt_ros.training.demonstrations import record_demonstrations
 from ttt_ros.training.demonstrator import FRAME_INTERVAL
 from ttt_ros.training.desk_arm import SPECIFICATION, VOCABULARY
 from ttt_ros.training.rollouts import roll_out_skill
+from ttt_ros.training.run_state import as_facts
 
 
 def train(config: TrainingConfig, output: Path) -> Path:

@@ -1,16 +1,14 @@
 """Bags in, a verdict out: examine every bag, play it to every arm, compare, judge, report."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypeVar
 
 from rich.console import Console
 
 from ttt_ros.configuration import load_yaml
 from ttt_ros.control.parameter_file import load_parameter_file
 from ttt_ros.errors import ConfigurationError, RecordingError
-from ttt_ros.evaluation import workers
 from ttt_ros.evaluation.bags.configuration import BagEvaluationConfig
 from ttt_ros.evaluation.bags.examination import Examination
 from ttt_ros.evaluation.bags.figures import Findings
@@ -21,31 +19,13 @@ from ttt_ros.evaluation.bags.records import ArmRecord
 from ttt_ros.evaluation.bags.report import write_report
 from ttt_ros.evaluation.bags.thresholds import Thresholds
 from ttt_ros.evaluation.bags.verdict import Verdict, judged
+from ttt_ros.evaluation.outcomes import successes
 from ttt_ros.evaluation.whole_file import write_whole
-from ttt_ros.evaluation.workers import Failure
+from ttt_ros.evaluation.workers import Where
 from ttt_ros.policies.checkpoint import check_specification
 from ttt_ros.policies.factory import create_policy
 from ttt_ros.policies.shipped import SHIPPED, SHIPPED_POLICY
 from ttt_ros.policies.specification import PolicySpecification
-from ttt_ros.training.progress import progress_bar
-
-Job = TypeVar("Job")
-Result = TypeVar("Result")
-Work = Callable[[Job], Result | Failure]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Where:
-    """Where jobs run: ``processes`` of this machine, or the Ray cluster at ``ray_address`` if it is given."""
-
-    processes: int
-    ray_address: str | None = None
-
-    def run(self, work: Callable[[Job], Result | Failure], jobs: Sequence[Job]) -> Iterator[tuple[Job, Result | Failure]]:
-        """Yields each outcome as soon as it is there."""
-        if self.ray_address:
-            return workers.run_on_ray(work, jobs, address=self.ray_address)
-        return workers.run_locally(work, jobs, processes=self.processes)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,7 +66,7 @@ def evaluate_bags(
             raise RecordingError(f"two bags are named {name}; rename one of them, the results go by it")
     limits = Thresholds() if thresholds is None else load_yaml(thresholds, Thresholds)
     setting, specification = _setting(policy, config)
-    examinations, failures = _examined(bags, setting, where, console)
+    examinations, failures = _examined(bags, setting, out, where, console)
     records, more = _played(examinations, setting, out, where, console)
     failures += more
     complete = {bag: found for bag, found in records.items() if len(found) == len(setting.config.arms)}
@@ -123,16 +103,22 @@ def _setting(policy: Path | None, config: Path) -> tuple[Setting, PolicySpecific
     return Setting(policy=reference, session=parameters.session, config=loaded), checked.specification
 
 
-def _examined(bags: Sequence[Path], setting: Setting, where: Where, console: Console) -> tuple[dict[Path, Examination], list[str]]:
-    examinations: dict[Path, Examination] = {}
+def _examined(
+    bags: Sequence[Path], setting: Setting, out: Path, where: Where, console: Console
+) -> tuple[dict[Path, Examination], list[str]]:
+    jobs = [ExaminationJob(bag=bag, setting=setting) for bag in bags]
     failures: list[str] = []
-    with progress_bar("examining", total=len(bags)) as advance:
-        for job, outcome in where.run(run_examination, [ExaminationJob(bag=bag, setting=setting) for bag in bags]):
-            advance()
-            if isinstance(outcome, Failure):
-                _tell(failures, f"bag {name_of(job.bag)}: {outcome.reason}", console)
-            else:
-                examinations[job.bag] = outcome
+    examined = successes(
+        where.run(run_examination, jobs),
+        title="examining",
+        already=0,
+        left=len(jobs),
+        name=lambda job: f"bag {name_of(job.bag)}",
+        path=lambda job: out / "records" / name_of(job.bag) / "examination.json",
+        failures=failures,
+        console=console,
+    )
+    examinations = {job.bag: examination for job, examination in examined}
     return {bag: examinations[bag] for bag in bags if bag in examinations}, failures
 
 
@@ -148,24 +134,23 @@ def _played(
     records = {(job.bag, job.arm.name): record for job in jobs if (record := kept(_path(job, out), job.header)) is not None}
     left = [job for job in jobs if (job.bag, job.arm.name) not in records]
     failures: list[str] = []
-    with progress_bar("arms", total=len(jobs), completed=len(records)) as advance:
-        for job, outcome in where.run(run_arm, left) if left else ():
-            advance()
-            if isinstance(outcome, Failure):
-                _tell(failures, f"bag {name_of(job.bag)}, arm {job.arm.name}: {outcome.reason}", console)
-                continue
-            if outcome.journal:
-                write_whole(_path(job, out, folder="journals"), outcome.journal.decode())
-            write_whole(_path(job, out), "".join(lines(outcome.record)))
-            records[job.bag, job.arm.name] = outcome.record
+    for job, played in successes(
+        where.run(run_arm, left),
+        title="arms",
+        already=len(records),
+        left=len(left),
+        name=lambda job: f"bag {name_of(job.bag)}, arm {job.arm.name}",
+        path=lambda job: _path(job, out),
+        failures=failures,
+        console=console,
+    ):
+        if played.journal:
+            write_whole(_path(job, out, folder="journals"), played.journal.decode())
+        write_whole(_path(job, out), "".join(lines(played.record)))
+        records[job.bag, job.arm.name] = played.record
     by_bag = {name_of(bag): [records[bag, arm.name] for arm in setting.config.arms if (bag, arm.name) in records] for bag in examinations}
     return by_bag, failures
 
 
 def _path(job: ArmJob, out: Path, *, folder: str = "records") -> Path:
     return out / folder / name_of(job.bag) / f"{job.arm.name}.jsonl"
-
-
-def _tell(failures: list[str], failure: str, console: Console) -> None:
-    failures.append(failure)
-    console.print(f"failed: {failure}", style="red", highlight=False, soft_wrap=True)

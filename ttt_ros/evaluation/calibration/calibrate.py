@@ -19,11 +19,11 @@ from ttt_ros.evaluation.calibration.recorded import run_recorded
 from ttt_ros.evaluation.calibration.records import RunRecord, read_matching, write_record
 from ttt_ros.evaluation.calibration.rules_file import check_one_rule_a_line, with_limits
 from ttt_ros.evaluation.calibration.simulated import SimulatedRun, run_simulated
+from ttt_ros.evaluation.outcomes import successes
 from ttt_ros.evaluation.plots import DARK, LIGHT
 from ttt_ros.evaluation.whole_file import write_whole
 from ttt_ros.evaluation.workers import Failure, run_locally
 from ttt_ros.safeguard.configuration import SafeguardConfig
-from ttt_ros.training.progress import progress_bar
 
 PROPOSAL = "proposed_rules.yaml"
 
@@ -88,16 +88,19 @@ def _made(
     kept = {path_of(run, out): read_matching(path_of(run, out), run.header, shapes) for run in runs}
     records = {path: record for path, record in kept.items() if record is not None}
     left = [run for run in runs if path_of(run, out) not in records]
-    failures = []
-    with progress_bar("clean runs", total=len(runs), completed=len(records)) as advance:
-        for run, outcome in run_locally(_run, left, processes=processes) if left else ():
-            advance()
-            if isinstance(outcome, Failure):
-                failures.append(f"{run.header.name}: {outcome.reason}")
-                console.print(f"failed: {failures[-1]}", style="red", highlight=False, soft_wrap=True)
-                continue
-            write_record(path_of(run, out), outcome)
-            records[path_of(run, out)] = outcome
+    failures: list[str] = []
+    for run, record in successes(
+        run_locally(_run, left, processes=processes),
+        title="clean runs",
+        already=len(records),
+        left=len(left),
+        name=lambda run: run.header.name,
+        path=lambda run: path_of(run, out),
+        failures=failures,
+        console=console,
+    ):
+        write_record(path_of(run, out), record)
+        records[path_of(run, out)] = record
     return records, failures
 
 

@@ -8,7 +8,6 @@ from pathlib import Path
 from rich.console import Console
 from safetensors import safe_open
 
-from ttt_ros.evaluation import workers
 from ttt_ros.evaluation.deployments import jobs
 from ttt_ros.evaluation.deployments.analysis import analysed
 from ttt_ros.evaluation.deployments.arms import Arm
@@ -19,10 +18,10 @@ from ttt_ros.evaluation.deployments.page import main_columns, write_page
 from ttt_ros.evaluation.deployments.records import DeploymentRecord, path_of, read_matching, write_record
 from ttt_ros.evaluation.deployments.suite import SuiteConfig, resolved
 from ttt_ros.evaluation.deployments.targets import percent
+from ttt_ros.evaluation.outcomes import successes
 from ttt_ros.evaluation.whole_file import write_whole
-from ttt_ros.evaluation.workers import Failure
+from ttt_ros.evaluation.workers import Where
 from ttt_ros.policies.checkpoint import load_policy, read_header
-from ttt_ros.training.progress import progress_bar
 
 
 def evaluate_deployments(
@@ -82,22 +81,18 @@ def _run(
     """What came out of the jobs that were left: records, which are written as they come, and failures in words."""
     records: list[DeploymentRecord] = []
     failures: list[str] = []
-    if not left:
-        return records, failures
-    outcomes = (
-        workers.run_on_ray(jobs.run, left, address=ray_address) if ray_address else workers.run_locally(jobs.run, left, processes=processes)
-    )
-    with progress_bar("deployments", total=already + len(left), completed=already) as advance:
-        for job, outcome in outcomes:
-            advance()
-            if isinstance(outcome, Failure):
-                failures.append(f"{_place(job)}: {outcome.reason}")
-                console.print(f"failed: {failures[-1]}", style="red", highlight=False, soft_wrap=True)
-                if outcome.details:
-                    write_whole(_path(job, out).with_suffix(".failure.txt"), outcome.details)
-                continue
-            write_record(_path(job, out), outcome)
-            records.append(outcome)
+    for job, record in successes(
+        Where(processes=processes, ray_address=ray_address).run(jobs.run, left),
+        title="deployments",
+        already=already,
+        left=len(left),
+        name=_place,
+        path=lambda job: _path(job, out),
+        failures=failures,
+        console=console,
+    ):
+        write_record(_path(job, out), record)
+        records.append(record)
     return records, failures
 
 

@@ -12,6 +12,7 @@ from rich.console import Console
 from ttt_ros.errors import ConfigurationError, RecordingError
 from ttt_ros.evaluation import workers
 from ttt_ros.evaluation.deployments.conditions import CONDITIONS
+from ttt_ros.evaluation.outcomes import successes
 from ttt_ros.evaluation.poison import jobs
 from ttt_ros.evaluation.poison.analysis import analysed
 from ttt_ros.evaluation.poison.defences import FROZEN, defences
@@ -22,12 +23,10 @@ from ttt_ros.evaluation.poison.patch import printed_patch
 from ttt_ros.evaluation.poison.records import PoisonRecord, path_of, read_matching, write_record
 from ttt_ros.evaluation.poison.suite import PoisonConfig
 from ttt_ros.evaluation.whole_file import write_whole
-from ttt_ros.evaluation.workers import Failure
 from ttt_ros.policies.checkpoint import load_policy
 from ttt_ros.policies.memory.policy import MemoryPolicy
 from ttt_ros.policies.shipped import SHIPPED
 from ttt_ros.safeguard.configuration import SafeguardConfig
-from ttt_ros.training.progress import progress_bar
 
 
 def evaluate_poison(config: PoisonConfig, *, safeguard: SafeguardConfig, out: Path, processes: int, console: Console) -> PoisonFindings:
@@ -80,20 +79,23 @@ def write_findings(findings: PoisonFindings, out: Path, *, patch: NDArray[np.uin
 def _run(left: Sequence[Job], records: list[PoisonRecord], *, out: Path, processes: int, console: Console) -> list[str]:
     """Adds what comes out of the jobs that were left to ``records``, and writes it; returns the failures in words."""
     failures: list[str] = []
-    if not left:
-        return failures
-    with progress_bar("deployments", total=len(records) + len(left), completed=len(records)) as advance:
-        for job, outcome in workers.run_locally(jobs.run, left, processes=processes):
-            advance()
-            if isinstance(outcome, Failure):
-                failures.append(f"attack '{job.header.attack}', defence '{job.header.defence}', seed {job.header.seed}: {outcome.reason}")
-                console.print(f"failed: {failures[-1]}", style="red", highlight=False, soft_wrap=True)
-                if outcome.details:
-                    write_whole(_path(job, out).with_suffix(".failure.txt"), outcome.details)
-                continue
-            write_record(_path(job, out), outcome)
-            records.append(outcome)
+    for job, record in successes(
+        workers.run_locally(jobs.run, left, processes=processes),
+        title="deployments",
+        already=len(records),
+        left=len(left),
+        name=_place,
+        path=lambda job: _path(job, out),
+        failures=failures,
+        console=console,
+    ):
+        write_record(_path(job, out), record)
+        records.append(record)
     return failures
+
+
+def _place(job: Job) -> str:
+    return f"attack '{job.header.attack}', defence '{job.header.defence}', seed {job.header.seed}"
 
 
 def _path(job: Job, out: Path) -> Path:

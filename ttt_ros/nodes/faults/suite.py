@@ -8,6 +8,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 import rclpy
+from rclpy.signals import SignalHandlerOptions
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -58,7 +59,8 @@ def run_faults(names: Sequence[str], *, trials: int, without: str, out: Path, co
         for name, value in _APART.items():
             os.environ.setdefault(name, value)
         with ExitStack() as stack:
-            rclpy.init()
+            # With NO, Ctrl-C is a KeyboardInterrupt, and the context lives until everything is closed.
+            rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
             stack.callback(rclpy.try_shutdown)
             _Suite(out / "rig", removed, folder, console).run(due, trials)
     return [read_record(folder / f"{fault.name}.json") for fault in chosen]

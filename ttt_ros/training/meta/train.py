@@ -1,11 +1,8 @@
 """Meta-training on recorded deployments: the outer loop's steps, its states on disk and its checkpoint."""
 
 import copy
-import json
 import os
-import time
 from collections.abc import Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +10,7 @@ import torch
 from lightning_fabric import Fabric, seed_everything
 from pydantic import JsonValue
 
-from ttt_ros.errors import CheckpointError, ConfigurationError
+from ttt_ros.errors import ConfigurationError
 from ttt_ros.policies.checkpoint import save_policy
 from ttt_ros.policies.memory.policy import MemoryPolicy
 from ttt_ros.training.learning_rate import warm_cosine
@@ -22,7 +19,7 @@ from ttt_ros.training.meta.metrics import Metrics
 from ttt_ros.training.meta.outer_loop import DeploymentLoss, segments
 from ttt_ros.training.meta.sequences import Sequences
 from ttt_ros.training.progress import progress_bar
-from ttt_ros.training.run_state import load_state, save_state
+from ttt_ros.training.run_state import RunState, as_facts
 
 _STATE = "state.safetensors"
 _POLICY = "policy.safetensors"
@@ -63,25 +60,21 @@ class _Run:
         self._loss, self._optimiser = self._fabric.setup(DeploymentLoss(policy, config), optimiser)
         self._data, self._held_out = (part.on(self._fabric.device) for part in (data, held_out))
         self._metrics = Metrics(config, output, active=self._fabric.is_global_zero)
-        self._step = 0
-        self._seconds = 0.0
-        self._resume()
+        self._state = RunState(output / _STATE, modules={"policy": policy}, optimiser=self._optimiser.optimizer, config=as_facts(config))
 
     def go_on(self) -> None:
         """Trains up to the configured number of steps."""
-        outer = self._config.outer
-        with progress_bar("outer loop", total=outer.steps, completed=self._step, shown=self._fabric.is_global_zero) as advance:
-            while self._step < outer.steps:
-                started = time.monotonic()
-                figures = self._train_step()
-                self._seconds += time.monotonic() - started
-                self._step += 1
+        outer, state = self._config.outer, self._state
+        with progress_bar("outer loop", total=outer.steps, completed=state.step, shown=self._fabric.is_global_zero) as advance:
+            while state.step < outer.steps:
+                with state.counted():
+                    figures = self._train_step()
                 advance()
-                if self._step % _LOG_EVERY == 0:
-                    self._metrics.note(self._step, figures | {"seconds": self._seconds})
-                if self._step % self._config.validate_every == 0:
-                    self._metrics.note(self._step, self._validated())
-                if self._step % self._config.save_every == 0:
+                if state.step % _LOG_EVERY == 0:
+                    self._metrics.note(state.step, figures | {"seconds": state.seconds})
+                if state.step % self._config.validate_every == 0:
+                    self._metrics.note(state.step, self._validated())
+                if state.step % self._config.save_every == 0:
                     self._save()
         self._metrics.close()
 
@@ -89,11 +82,11 @@ class _Run:
         """Writes the policy as a checkpoint."""
         path = self._output / _POLICY
         if self._fabric.is_global_zero:
-            own = {
-                "config": _as_json(self._config),
-                "steps": self._step,
+            own: dict[str, Any] = {
+                "config": as_facts(self._config),
+                "steps": self._state.step,
                 "processes": self._fabric.world_size,
-                "seconds": round(self._seconds, 1),
+                "seconds": round(self._state.seconds, 1),
                 "torch": torch.__version__,
             }
             save_policy(copy.deepcopy(self._policy).cpu(), path, training={**facts, **own})
@@ -103,7 +96,7 @@ class _Run:
     def _train_step(self) -> dict[str, float]:
         outer = self._config.outer
         for group in self._optimiser.param_groups:
-            group["lr"] = outer.learning_rate * warm_cosine(self._step, warmup=outer.warmup, steps=outer.steps, final=_FINAL_RATE)
+            group["lr"] = outer.learning_rate * warm_cosine(self._state.step, warmup=outer.warmup, steps=outer.steps, final=_FINAL_RATE)
         self._optimiser.zero_grad()
         figures = self._along(self._batch(), learning=True)
         self._fabric.clip_gradients(self._loss, self._optimiser, max_norm=outer.gradient_norm, error_if_nonfinite=True)
@@ -117,7 +110,7 @@ class _Run:
     def _batch(self) -> Sequences:
         # Drawn from the step's own generator, so that a run that goes on sees the batches that it would have seen.
         generator = torch.Generator().manual_seed(
-            self._config.seed * 1_000_003 + self._step * self._fabric.world_size + self._fabric.global_rank
+            self._config.seed * 1_000_003 + self._state.step * self._fabric.world_size + self._fabric.global_rank
         )
         chosen = torch.randint(self._data.deployments, (self._config.outer.deployments,), generator=generator)
         return self._data.selected(chosen.to(self._fabric.device))
@@ -125,7 +118,7 @@ class _Run:
     def _along(self, batch: Sequences, *, learning: bool) -> dict[str, float]:
         """Losses along whole deployments, segment by segment, with gradients accumulated if ``learning``."""
         outer = self._config.outer
-        ramp = min(1.0, (self._step + 1) / outer.ramp) if outer.ramp else 1.0
+        ramp = min(1.0, (self._state.step + 1) / outer.ramp) if outer.ramp else 1.0
         adapts = outer.order is not Order.NONE
         carry = self._loss.module.begin(batch.deployments, ramp=ramp) if adapts else None
         parts = list(segments(outer.goals, length=outer.truncation if adapts else outer.goals))
@@ -139,22 +132,10 @@ class _Run:
             tip += float(losses.tip) * len(part) / outer.goals
         return {"loss": total, "tip_error_m": tip, "last_tip_error_m": float(losses.tip)}
 
-    def _state_path(self) -> Path:
-        return self._output / _STATE
-
     def _save(self) -> None:
         if self._fabric.is_global_zero:
-            facts = {"step": self._step, "seconds": self._seconds, "config": _as_json(self._config)}
-            save_state(self._state_path(), modules={"policy": self._policy}, optimiser=self._optimiser.optimizer, facts=facts)
+            self._state.save()
         self._fabric.barrier()
-
-    def _resume(self) -> None:
-        if not self._state_path().exists():
-            return
-        facts = load_state(self._state_path(), modules={"policy": self._policy}, optimiser=self._optimiser.optimizer)
-        if facts["config"] != _as_json(self._config):
-            raise CheckpointError(f"{self._output} holds a run of another configuration; use another directory or delete it")
-        self._step, self._seconds = facts["step"], facts["seconds"]
 
 
 def launched(config: MetaConfig) -> Fabric:
@@ -178,7 +159,3 @@ def launched(config: MetaConfig) -> Fabric:
         ) from None
     seed_everything(config.seed, verbose=False)
     return fabric
-
-
-def _as_json(config: MetaConfig) -> Any:
-    return json.loads(json.dumps(asdict(config)))

@@ -3,19 +3,16 @@
 import copy
 import dataclasses
 import json
-import logging
-import time
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
 
-from ttt_ros.errors import CheckpointError
 from ttt_ros.policies.sight import Sight
 from ttt_ros.training.learning_rate import warm_cosine
 from ttt_ros.training.progress import progress_bar
-from ttt_ros.training.run_state import load_state, save_state
+from ttt_ros.training.run_log import RunLog
+from ttt_ros.training.run_state import RunState, as_facts
 from ttt_ros.training.sight.appearance import vary_appearance
 from ttt_ros.training.sight.configuration import SightTrainingConfig
 from ttt_ros.training.sight.figures import measure_sight
@@ -23,12 +20,11 @@ from ttt_ros.training.sight.losses import sight_losses
 from ttt_ros.training.sight.pictures import Pictures, record_pictures
 from ttt_ros.training.sight.robots import RobotPerGoal
 from ttt_ros.training.sight.weights import save_sight
+from ttt_ros.training.weight_average import update_average
 
 _LOG_EVERY = 200
 _TEST_SEED = 1_000_000
 """Of the robots and layouts that a run is measured on; the pictures that teach have smaller ones."""
-
-_log = logging.getLogger(__name__)
 
 
 def train_sight(config: SightTrainingConfig, output: Path) -> Path:
@@ -56,43 +52,46 @@ class _Run:
         self._sight = Sight(config.sight)
         self._average = copy.deepcopy(self._sight)
         self._optimiser = torch.optim.AdamW(self._sight.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
-        self._step = 0
-        self._seconds = 0.0
-        self._resume()
+        self._log = RunLog(output)
+        self._state = RunState(
+            output / "state.safetensors",
+            modules={"sight": self._sight, "average": self._average},
+            optimiser=self._optimiser,
+            config=as_facts(config),
+        )
 
     def go_on(self) -> None:
         """Trains up to the configured number of steps."""
-        config = self._config
-        with progress_bar("training sight", total=config.steps, completed=self._step) as advance:
-            while self._step < config.steps:
-                started = time.monotonic()
-                losses = self._train_step()
-                self._seconds += time.monotonic() - started
-                self._step += 1
+        config, state = self._config, self._state
+        with progress_bar("training sight", total=config.steps, completed=state.step) as advance:
+            while state.step < config.steps:
+                with state.counted():
+                    losses = self._train_step()
                 advance()
-                if self._step % _LOG_EVERY == 0:
-                    self._note({name: round(loss.item(), 5) for name, loss in losses.items()} | {"seconds": round(self._seconds, 1)})
-                if self._step % config.checkpoint_every == 0:
-                    self._save()
+                if state.step % _LOG_EVERY == 0:
+                    figures = {name: round(loss.item(), 5) for name, loss in losses.items()}
+                    self._log.note(state.step, figures | {"seconds": round(state.seconds, 1)})
+                if state.step % config.checkpoint_every == 0:
+                    state.save()
 
     def export(self) -> Path:
         """Writes the averaged network and its figures on robots that it has not seen."""
         path = self._output / "sight.safetensors"
         save_sight(self._average, path)
         figures = measure_sight(self._average, RobotPerGoal(seed=_TEST_SEED), goals=self._config.test_goals, seed=_TEST_SEED)
-        facts = {"figures": dataclasses.asdict(figures), "training_seconds": round(self._seconds, 1)}
+        facts = {"figures": dataclasses.asdict(figures), "training_seconds": round(self._state.seconds, 1)}
         (self._output / "figures.json").write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
-        self._note(facts)
+        self._log.note(self._state.step, facts)
         return path
 
     def _train_step(self) -> dict[str, Tensor]:
-        config = self._config
+        config, step = self._config, self._state.step
         # Drawn from the step's own generator, so that a run that goes on sees the batches that it would have seen.
-        generator = torch.Generator().manual_seed(config.seed * 1_000_003 + self._step)
+        generator = torch.Generator().manual_seed(config.seed * 1_000_003 + step)
         chosen = torch.randint(len(self._pictures.images), (config.batch,), generator=generator)
         images = vary_appearance(self._pictures.images[chosen], config.appearance, generator)
         for group in self._optimiser.param_groups:
-            group["lr"] = config.learning_rate * warm_cosine(self._step, warmup=config.warmup_steps, steps=config.steps)
+            group["lr"] = config.learning_rate * warm_cosine(step, warmup=config.warmup_steps, steps=config.steps)
         with torch.autocast("cpu", dtype=torch.bfloat16, enabled=config.bfloat16):
             losses = sight_losses(self._sight, images, self._pictures.points[chosen], self._pictures.seen[chosen])
         total = losses["position"] + config.heat_weight * losses["heat"] + config.confidence_weight * losses["confidence"]
@@ -100,40 +99,5 @@ class _Run:
         torch.autograd.backward(total)
         torch.nn.utils.clip_grad_norm_(self._sight.parameters(), config.gradient_norm, error_if_nonfinite=True)
         self._optimiser.step()
-        self._update_average()
+        update_average(self._average, self._sight, step=step, decay=config.average_decay)
         return losses
-
-    @torch.no_grad()
-    def _update_average(self) -> None:
-        # Early on a long memory would keep the random weights of the beginning.
-        decay = min(self._config.average_decay, (1 + self._step) / (10 + self._step))
-        for averaged, weight in zip(self._average.parameters(), self._sight.parameters(), strict=True):
-            averaged.lerp_(weight, 1 - decay)
-
-    def _state_path(self) -> Path:
-        return self._output / "state.safetensors"
-
-    def _save(self) -> None:
-        facts = {"step": self._step, "seconds": self._seconds, "config": _as_json(self._config)}
-        save_state(self._state_path(), modules=self._modules(), optimiser=self._optimiser, facts=facts)
-
-    def _resume(self) -> None:
-        if not self._state_path().exists():
-            return
-        facts = load_state(self._state_path(), modules=self._modules(), optimiser=self._optimiser)
-        if facts["config"] != _as_json(self._config):
-            raise CheckpointError(f"{self._output} holds a run of another configuration; use another directory or delete it")
-        self._step, self._seconds = facts["step"], facts["seconds"]
-
-    def _modules(self) -> dict[str, torch.nn.Module]:
-        return {"sight": self._sight, "average": self._average}
-
-    def _note(self, facts: dict[str, Any]) -> None:
-        line = json.dumps({"step": self._step} | facts)
-        _log.info(line)
-        with (self._output / "log.jsonl").open("a", encoding="utf-8") as file:
-            file.write(line + "\n")
-
-
-def _as_json(config: SightTrainingConfig) -> Any:
-    return json.loads(json.dumps(dataclasses.asdict(config)))
