@@ -14,11 +14,12 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from ttt_ros.errors import RecordingError
 from ttt_ros.evaluation.faults.records import FaultRecord, Trial, read_record, write_record
+from ttt_ros.msg import AdaptationStatus
 from ttt_ros.nodes.bring_up import BringUpError
 from ttt_ros.nodes.faults.catalogue import FAULTS, fault_named
 from ttt_ros.nodes.faults.fault import Fault, Injection, Protection
-from ttt_ros.nodes.faults.observer import first
-from ttt_ros.nodes.faults.rig import Rig
+from ttt_ros.nodes.faults.observer import Heard, first
+from ttt_ros.nodes.faults.rig import RECOVERY_TIMEOUT, Rig
 from ttt_ros.safeguard.ladder import Mode
 
 _MARGIN = 3.0
@@ -32,6 +33,9 @@ _WATCHED = 0.3
 
 _AFTERMATH = 3.0
 """Seconds for which a system without the protection is watched once the fault is over."""
+
+_REMEMBERED = 10
+"""Windows that the safeguard's rules look back on: refused ones of the trial before must not add up with those of the next."""
 
 _APART = {"ROS_DOMAIN_ID": "101", "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST", "ROS_LOCALHOST_ONLY": "1"}
 """Where a robot on the network and the tests, whose domains end at 100, are not disturbed; the last one is Humble's word for it."""
@@ -95,6 +99,7 @@ class _Suite:
         self._folder = folder
         self._console = console
         self._rig: Rig | None = None
+        self._windows_between = 1  # so that one is full again after the trial before
 
     def run(self, faults: Sequence[Fault], trials: int) -> None:
         columns = (
@@ -139,7 +144,7 @@ class _Suite:
         rig = self._running()
         rig.observer.begin()
         rig.answer = None
-        rig.wait(lambda: rig.observer.states and rig.observer.windows, _MARGIN)  # a window is full again after the trial before
+        rig.wait(lambda: rig.observer.states and len(rig.observer.windows) >= self._windows_between, RECOVERY_TIMEOUT)
         injection = Injection(at=time.monotonic(), last=MappingProxyType(dict(rig.relay.newest)))
         fault.inject(rig)
         patience = fault.begins_within + fault.deadline + fault.lasts + _MARGIN
@@ -148,6 +153,7 @@ class _Suite:
         rig.spin(max(_WATCHED, injection.at + fault.lasts - time.monotonic()))
         seen = _seen(rig, injection.at)
         behaviour = rig.observer.behaviour(reacted + _IN_FLIGHT)
+        self._windows_between = 1 if _refused(rig, injection.at) is None else _REMEMBERED
         recovery = self._recovered(rig, fault)
         return Trial(
             reaction=reaction,
@@ -187,13 +193,21 @@ def _seen(rig: Rig, since: float) -> Mapping[str, str]:
 def _nets(rig: Rig, since: float, seen: Mapping[str, str]) -> tuple[str, ...]:
     """The policy node noticed it if it refused a window or acted in a safer mode than was ordered at that moment."""
     modes = {mode.label: mode for mode in Mode}
-    refused = first(rig.observer.windows, since, lambda message: not message.committed and not message.withheld)
     nets = []
-    if refused is not None or modes[seen["mode"]] > modes[seen["ordered"]] or _acted_first(rig, since) or rig.answer is not None:
+    if (
+        _refused(rig, since) is not None
+        or modes[seen["mode"]] > modes[seen["ordered"]]
+        or _acted_first(rig, since)
+        or rig.answer is not None
+    ):
         nets.append("policy node")
     if modes[seen["ordered"]] > Mode.ADAPTING:
         nets.append("safeguard")
     return tuple(nets)
+
+
+def _refused(rig: Rig, since: float) -> Heard[AdaptationStatus] | None:
+    return first(rig.observer.windows, since, lambda message: not message.committed and not message.withheld)
 
 
 def _acted_first(rig: Rig, since: float) -> bool:
@@ -206,5 +220,5 @@ def _words(rig: Rig, since: float) -> str:
     ordered = first(rig.observer.states, since, lambda message: message.mode > Mode.ADAPTING)
     if ordered is not None and ordered.message.reasons:
         return str(ordered.message.reasons[0])
-    refused = first(rig.observer.windows, since, lambda message: not message.committed and not message.withheld)
+    refused = _refused(rig, since)
     return str(refused.message.reason) if refused is not None else ""
