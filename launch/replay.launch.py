@@ -36,7 +36,7 @@ def generate_launch_description() -> LaunchDescription:
             DeclareLaunchArgument("use_sim_time", default_value="true", choices=["true"], description="the bag makes the time"),
             DeclareLaunchArgument("bag", description="folder of the rosbag2"),
             DeclareLaunchArgument("rate", default_value="1.0", description="played over recorded speed"),
-            *[SetEnvironmentVariable(name, value) for name, value in transport_environment().items()],
+            *[SetEnvironmentVariable(name, value) for name, value in transport_environment(large_images=True).items()],
             # Once the policy node is active, or it would miss the beginning of the bag.
             RegisterEventHandler(OnStateTransition(matcher=_is_policy_active, entities=[replay], handle_once=True)),
             IncludeLaunchDescription(

@@ -4,6 +4,7 @@ import asyncio
 
 from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity
 from launch.actions import DeclareLaunchArgument, EmitEvent, OpaqueFunction, RegisterEventHandler, SetEnvironmentVariable
+from launch.conditions import UnlessCondition
 from launch.event_handlers import OnProcessStart
 from launch.events import matches_action
 from launch.events.process import ProcessStarted
@@ -17,12 +18,14 @@ from launch_ros.substitutions import FindPackageShare
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import GetState
 
+from ttt_ros.nodes.transport import transport_environment
+
 RESPAWN_DELAY = 1.0  # s
 ASK_PERIOD = 0.5  # s between two questions to a node that is starting
 
 
 def generate_launch_description() -> LaunchDescription:
-    """Arguments: namespace, params_file, safeguard_params_file, policy_path, device, use_sim_time, respawn."""
+    """Arguments: namespace, params_file, safeguard_params_file, policy_path, device, use_sim_time, respawn, shared_memory."""
     config = PathJoinSubstitution([FindPackageShare("ttt_ros"), "config"])
     return LaunchDescription(
         [
@@ -43,6 +46,16 @@ def generate_launch_description() -> LaunchDescription:
             ),
             DeclareLaunchArgument("use_sim_time", default_value="false", description="follow /clock"),
             DeclareLaunchArgument("respawn", default_value="true", description="restart a node whose process ended"),
+            DeclareLaunchArgument(
+                "shared_memory",
+                default_value="true",
+                choices=["true", "false"],
+                description="false: a process that is killed or stopped cannot stall the others, but raw images above 64 KiB do not arrive",
+            ),
+            *[
+                SetEnvironmentVariable(name, value, condition=UnlessCondition(LaunchConfiguration("shared_memory")))
+                for name, value in transport_environment().items()
+            ],
             SetEnvironmentVariable("OMP_NUM_THREADS", EnvironmentVariable("OMP_NUM_THREADS", default_value="1")),
             OpaqueFunction(function=_safeguard_then_policy),
         ]

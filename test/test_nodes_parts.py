@@ -121,7 +121,8 @@ def test_a_wrong_trajectory_is_refused_and_the_one_before_goes_on(message: Joint
 def test_the_transport_is_given_by_the_name_that_the_distribution_knows(distribution: str, variable: str) -> None:
     environment = transport_environment({"ROS_DISTRO": distribution})
     assert list(environment) == [variable]
-    assert environment[variable].endswith("config/fastdds.xml")
+    assert environment[variable].endswith("config/fastdds_udp.xml")
+    assert transport_environment({"ROS_DISTRO": distribution}, large_images=True)[variable].endswith("config/fastdds.xml")
 
 
 def test_profiles_that_the_user_chose_are_left_alone() -> None:

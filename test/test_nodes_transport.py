@@ -1,5 +1,6 @@
 """Raw images between two processes, which the default transport loses."""
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -14,12 +15,21 @@ from ros_graph import Graph
 from sensor_msgs.msg import Image
 
 from ttt_ros.nodes.recorder_node import DEEP_SENSOR
+from ttt_ros.nodes.transport import transport_environment
 
 pytestmark = pytest.mark.ros
 
 WARM_UP = 15  # frames while both sides discover each other
 FRAMES = 330  # 11 s at 30 Hz
 SENDER = Path(__file__).with_name("image_sender.py")
+
+
+@pytest.fixture
+def ros_domain(ros_domain: int, monkeypatch: pytest.MonkeyPatch) -> int:
+    """With the transport for large images instead."""
+    for name, value in transport_environment({"ROS_DISTRO": os.environ["ROS_DISTRO"]}, large_images=True).items():
+        monkeypatch.setenv(name, value)
+    return ros_domain
 
 
 @pytest.fixture

@@ -11,11 +11,6 @@ unset _ROS_WHEELS_BOOTSTRAP_COMPLETE
 if [ -f "$_ttt_root/install/$ROS_DISTRO/setup.bash" ]; then
   . "$_ttt_root/install/$ROS_DISTRO/setup.bash"
 fi
-# The default transport loses nearly every raw image; the reason is in the file.
-case "$ROS_DISTRO" in
-  jazzy) export FASTRTPS_DEFAULT_PROFILES_FILE="${FASTRTPS_DEFAULT_PROFILES_FILE:-$_ttt_root/config/fastdds.xml}" ;;
-  *) export FASTDDS_DEFAULT_PROFILES_FILE="${FASTDDS_DEFAULT_PROFILES_FILE:-$_ttt_root/config/fastdds.xml}" ;;
-esac
 export MUJOCO_GL="${MUJOCO_GL:-egl}"
 # One thread per process: with two on a loaded machine an adaptation step's p95 grows several times over.
 export OMP_NUM_THREADS="${OMP_NUM_THREADS:-1}"

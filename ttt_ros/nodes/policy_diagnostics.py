@@ -25,7 +25,7 @@ _REASON_LENGTH = 300
 """Characters of a refusal that are kept; some repeat what a message said."""
 
 _TRANSPORT_HINT = (
-    "the transport may be dropping raw images; start the camera's process with the profiles of config/fastdds.xml"
+    "the transport may be dropping raw images; start the camera's process and this one with the profiles of config/fastdds.xml"
     " (FASTDDS_DEFAULT_PROFILES_FILE, before Fast DDS 3 FASTRTPS_DEFAULT_PROFILES_FILE), or send compressed images"
 )
 

@@ -26,6 +26,7 @@ class NodeProcess:
         parameter_file: ROS parameter file, if any.
         remappings: from topic to topic.
         use_sim_time: follow /clock.
+        large_images: it publishes or reads raw images above 64 KiB.
     """
 
     executable: str
@@ -34,12 +35,14 @@ class NodeProcess:
     parameter_file: Path | None = None
     remappings: Mapping[str, str] = field(default_factory=dict)
     use_sim_time: bool = True
+    large_images: bool = False
     _process: "subprocess.Popen[bytes] | None" = None
 
     def start(self) -> None:
         """Starts the process; it ends with its parent's terminal only through ``stop``, which a Ctrl-C of the parent calls."""
         self.log.parent.mkdir(parents=True, exist_ok=True)
-        environment = {"OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1", **transport_environment(), **os.environ}
+        transport = transport_environment(large_images=self.large_images)
+        environment = {"OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1", **transport, **os.environ}
         with self.log.open("wb") as output:
             self._process = subprocess.Popen(
                 self._command(), stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=environment, start_new_session=True

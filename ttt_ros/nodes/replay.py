@@ -135,14 +135,17 @@ def _processes(bag: Path, setup: ReplaySetup, out: Path) -> tuple[dict[str, Node
         log=out / "policy.log",
         parameter_file=parameters,
         parameters={"control.shadow": shadow, "control.stepped": setup.stepped},
+        large_images=True,
     )
     playing: dict[str, object] = {"bag": bag.absolute(), "exit_at_end": True}
     if setup.stepped:
         playing |= {"stepped": True, "parameters": parameters}
     else:
         playing |= {"rate": setup.rate, "commands_topic": load_parameter_file(parameters).commands_topic if shadow else ""}
-    player = NodeProcess(executable="replay_node", log=out / "replay.log", parameters=playing, use_sim_time=False)
+    player = NodeProcess(executable="replay_node", log=out / "replay.log", parameters=playing, use_sim_time=False, large_images=True)
     if setup.stepped:
         return {"policy": policy}, player
-    safeguard = NodeProcess(executable="safeguard_node", log=out / "safeguard.log", parameter_file=share / "safeguard_node.yaml")
+    safeguard = NodeProcess(
+        executable="safeguard_node", log=out / "safeguard.log", parameter_file=share / "safeguard_node.yaml", large_images=True
+    )
     return {"safeguard": safeguard, "policy": policy}, player

@@ -20,6 +20,7 @@ from ttt_ros.nodes.faults.catalogue import FAULTS, fault_named
 from ttt_ros.nodes.faults.fault import Fault, Injection, Protection
 from ttt_ros.nodes.faults.observer import Heard, first
 from ttt_ros.nodes.faults.rig import RECOVERY_TIMEOUT, Rig
+from ttt_ros.nodes.transport import transport_environment
 from ttt_ros.safeguard.ladder import Mode
 
 _MARGIN = 3.0
@@ -60,7 +61,7 @@ def run_faults(names: Sequence[str], *, trials: int, without: str, out: Path, co
     done = _done(folder, chosen, trials)
     due = [fault for fault in chosen if fault.name not in done]
     if due:
-        for name, value in _APART.items():
+        for name, value in {**_APART, **transport_environment()}.items():
             os.environ.setdefault(name, value)
         with ExitStack() as stack:
             # With NO, Ctrl-C is a KeyboardInterrupt, and the context lives until everything is closed.
