@@ -11,7 +11,7 @@ from launch_ros.events.lifecycle import StateTransition
 from launch_ros.parameter_descriptions import ParameterValue
 from launch_ros.substitutions import FindPackageShare
 
-from ttt_ros.nodes.transport import transport_environment
+from ttt_ros.nodes.transport import Transport, transport_environment
 
 
 def generate_launch_description() -> LaunchDescription:
@@ -36,7 +36,7 @@ def generate_launch_description() -> LaunchDescription:
             DeclareLaunchArgument("use_sim_time", default_value="true", choices=["true"], description="the bag makes the time"),
             DeclareLaunchArgument("bag", description="folder of the rosbag2"),
             DeclareLaunchArgument("rate", default_value="1.0", description="played over recorded speed"),
-            *[SetEnvironmentVariable(name, value) for name, value in transport_environment(large_images=True).items()],
+            *[SetEnvironmentVariable(name, value) for name, value in transport_environment(transport=Transport.LARGE_IMAGES).items()],
             # Once the policy node is active, or it would miss the beginning of the bag.
             RegisterEventHandler(OnStateTransition(matcher=_is_policy_active, entities=[replay], handle_once=True)),
             IncludeLaunchDescription(

@@ -48,6 +48,7 @@ def policy_parameters(checkpoint: Path, **changes: object) -> dict[str, object]:
         "control.request_at": 1,
         "control.blend_steps": 1,
         "control.max_inference_time": 60.0,
+        "control.discovery_time": 0.0,
     }
     return parameters | {name.replace("__", "."): value for name, value in changes.items()}
 

@@ -22,11 +22,12 @@ pytestmark = pytest.mark.ros
 
 
 class _Mute(Node):
-    """Changes its state to ``becomes`` when asked to, and does not answer before ``close``."""
+    """Changes its state to ``becomes`` when asked to, but for the first ``ignores`` times, and does not answer before ``close``."""
 
     def __init__(self, context: Context) -> None:
         super().__init__("mute", context=context)
         self.becomes = self._state = State.PRIMARY_STATE_UNCONFIGURED
+        self.ignores = 0
         self._closed = threading.Event()
         group = ReentrantCallbackGroup()
         self.create_service(ChangeState, "mute/change_state", self._change, callback_group=group)
@@ -36,7 +37,10 @@ class _Mute(Node):
         self._closed.set()
 
     def _change(self, _request: ChangeState.Request, response: ChangeState.Response) -> ChangeState.Response:
-        self._state = self.becomes
+        if self.ignores:
+            self.ignores -= 1
+        else:
+            self._state = self.becomes
         self._closed.wait(DEADLINE)
         return response
 
@@ -74,6 +78,12 @@ def test_a_lost_answer_is_found_in_the_state(
     monkeypatch.setattr(bring_up, "_LOST", 0.4)
     mute.becomes = becomes
     assert asked_to_configure(context, timeout=DEADLINE) == succeeded
+
+
+def test_a_lost_request_is_sent_again(context: Context, mute: _Mute, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bring_up, "_LOST", 0.4)
+    mute.becomes, mute.ignores = State.PRIMARY_STATE_INACTIVE, 1
+    assert asked_to_configure(context, timeout=DEADLINE)
 
 
 def test_a_node_that_stays_in_the_transition_did_not_answer(context: Context, mute: _Mute, monkeypatch: pytest.MonkeyPatch) -> None:

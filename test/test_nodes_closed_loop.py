@@ -35,7 +35,7 @@ def start(graph: Graph, suffix: str, *, namespace: str = "") -> None:
     for kind, parameters in (
         (SimulationNode, {"real_time_factor": SPEED}),
         (SafeguardNode, {"use_sim_time": True}),
-        (PolicyNode, {"use_sim_time": True, "control.max_inference_time": 60.0}),
+        (PolicyNode, {"use_sim_time": True, "control.max_inference_time": 60.0, "control.discovery_time": 0.0}),
     ):
         name = kind.__name__.removesuffix("Node").lower()
         graph.start(kind, parameters, namespace=namespace or None, parameter_file=config / f"{name}_node{suffix}.yaml")

@@ -19,7 +19,7 @@ from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint  # noqa: E
 from ttt_ros.nodes import image_input  # noqa: E402
 from ttt_ros.nodes.stamps import nanoseconds, serialized_stamp, stamp  # noqa: E402
 from ttt_ros.nodes.trajectory import TrajectoryFollower  # noqa: E402
-from ttt_ros.nodes.transport import transport_environment  # noqa: E402
+from ttt_ros.nodes.transport import Transport, transport_environment  # noqa: E402
 
 MILLISECOND = 1_000_000
 
@@ -122,7 +122,7 @@ def test_the_transport_is_given_by_the_name_that_the_distribution_knows(distribu
     environment = transport_environment({"ROS_DISTRO": distribution})
     assert list(environment) == [variable]
     assert environment[variable].endswith("config/fastdds_udp.xml")
-    assert transport_environment({"ROS_DISTRO": distribution}, large_images=True)[variable].endswith("config/fastdds.xml")
+    assert transport_environment({"ROS_DISTRO": distribution}, transport=Transport.LARGE_IMAGES)[variable].endswith("config/fastdds.xml")
 
 
 def test_profiles_that_the_user_chose_are_left_alone() -> None:

@@ -178,6 +178,9 @@ def _of_control() -> Iterable[Declaration]:
     yield _text(
         "control.commands_topic", "joint_trajectory", "commands (JointTrajectory) to the robot in shadow mode; empty: what is measured"
     )
+    yield _number(
+        "control.discovery_time", 4.0, (0.0, 60.0), "since the node was created, in which others that command the robot are looked for [s]"
+    )
     yield _switch("control.stepped", False, "tick at each message on /clock and acknowledge everything taken, for a stepped replay")
 
 

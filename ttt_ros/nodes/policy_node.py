@@ -50,6 +50,7 @@ class PolicyNode(LifecycleNode):
     def __init__(self, **options: Any) -> None:
         """Declares and checks the parameters; ``options`` as for ``rclpy.node.Node``."""
         super().__init__("policy", **options)
+        self._created = time.monotonic()
         declare_parameters(self)
         refuse_unknown(self)
         self._session: Session | None = None
@@ -204,7 +205,8 @@ class PolicyNode(LifecycleNode):
         """Two policies on one arm would fight; the topic is the arm, whatever the nodes are called. A shadow fights nobody."""
         if self._shadow:
             return
-        others = live_publishers(self, "joint_trajectory", own=own)
+        undiscovered = self._created + value(self, "control.discovery_time") - time.monotonic()
+        others = live_publishers(self, "joint_trajectory", own=own, wait=undiscovered)
         if others:
             raise ConfigurationError(
                 f"{', '.join(others)} already publishes {self.resolve_topic_name('joint_trajectory')}; stop it, or give this node"

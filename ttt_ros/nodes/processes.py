@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ament_index_python.packages import get_package_prefix
 
-from ttt_ros.nodes.transport import transport_environment
+from ttt_ros.nodes.transport import Transport, transport_environment
 
 STOP_TIMEOUT = 5.0  # s until a node that ignores SIGINT is killed; nodes end within one second
 
@@ -26,7 +26,7 @@ class NodeProcess:
         parameter_file: ROS parameter file, if any.
         remappings: from topic to topic.
         use_sim_time: follow /clock.
-        large_images: it publishes or reads raw images above 64 KiB.
+        transport: to the other processes, unless this one was started with another.
     """
 
     executable: str
@@ -35,13 +35,13 @@ class NodeProcess:
     parameter_file: Path | None = None
     remappings: Mapping[str, str] = field(default_factory=dict)
     use_sim_time: bool = True
-    large_images: bool = False
+    transport: Transport = Transport.SMALL_IMAGES
     _process: "subprocess.Popen[bytes] | None" = None
 
     def start(self) -> None:
         """Starts the process; it ends with its parent's terminal only through ``stop``, which a Ctrl-C of the parent calls."""
         self.log.parent.mkdir(parents=True, exist_ok=True)
-        transport = transport_environment(large_images=self.large_images)
+        transport = transport_environment(transport=self.transport)
         environment = {"OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1", **transport, **os.environ}
         with self.log.open("wb") as output:
             self._process = subprocess.Popen(

@@ -17,6 +17,7 @@ from ttt_ros.msg import ActionChunk, AdaptationStatus
 from ttt_ros.nodes.bring_up import BRING_UP_TIMEOUT, BringUpError, bring_up
 from ttt_ros.nodes.processes import NodeProcess
 from ttt_ros.nodes.quality_of_service import RELIABLE
+from ttt_ros.nodes.transport import Transport
 from ttt_ros.safeguard.clock import NANOSECONDS
 
 _SPIN_TIMEOUT = 0.1  # s
@@ -135,17 +136,22 @@ def _processes(bag: Path, setup: ReplaySetup, out: Path) -> tuple[dict[str, Node
         log=out / "policy.log",
         parameter_file=parameters,
         parameters={"control.shadow": shadow, "control.stepped": setup.stepped},
-        large_images=True,
+        transport=Transport.LARGE_IMAGES,
     )
     playing: dict[str, object] = {"bag": bag.absolute(), "exit_at_end": True}
     if setup.stepped:
         playing |= {"stepped": True, "parameters": parameters}
     else:
         playing |= {"rate": setup.rate, "commands_topic": load_parameter_file(parameters).commands_topic if shadow else ""}
-    player = NodeProcess(executable="replay_node", log=out / "replay.log", parameters=playing, use_sim_time=False, large_images=True)
+    player = NodeProcess(
+        executable="replay_node", log=out / "replay.log", parameters=playing, use_sim_time=False, transport=Transport.LARGE_IMAGES
+    )
     if setup.stepped:
         return {"policy": policy}, player
     safeguard = NodeProcess(
-        executable="safeguard_node", log=out / "safeguard.log", parameter_file=share / "safeguard_node.yaml", large_images=True
+        executable="safeguard_node",
+        log=out / "safeguard.log",
+        parameter_file=share / "safeguard_node.yaml",
+        transport=Transport.LARGE_IMAGES,
     )
     return {"safeguard": safeguard, "policy": policy}, player

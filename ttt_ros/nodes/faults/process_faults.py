@@ -137,6 +137,7 @@ PROCESS_FAULTS: tuple[Fault, ...] = (
         injected="another policy node for the same arm",
         demand="refused at configure",
         inject=_another_policy,
+        remove=lambda rig: rig.end("second_policy"),
         reaction=_refused_to_configure,
         deadline=5.0,
         protection=Protection(patches=("second_policy",)),

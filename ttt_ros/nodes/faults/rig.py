@@ -253,6 +253,10 @@ class Rig:
         os.kill(self.processes[name].pid, signal.SIGKILL)
         self.processes[name].stop()
 
+    def end(self, name: str) -> None:
+        """Ends a process that a fault has started, so that its next trial starts a fresh one."""
+        self.processes.pop(name).stop()
+
     def pause(self, name: str) -> None:
         """Stops a process in its tracks."""
         os.kill(self.processes[name].pid, signal.SIGSTOP)

@@ -20,7 +20,7 @@ from ttt_ros.nodes.faults.catalogue import FAULTS, fault_named
 from ttt_ros.nodes.faults.fault import Fault, Injection, Protection
 from ttt_ros.nodes.faults.observer import Heard, first
 from ttt_ros.nodes.faults.rig import RECOVERY_TIMEOUT, Rig
-from ttt_ros.nodes.transport import transport_environment
+from ttt_ros.nodes.transport import Transport, transport_environment
 from ttt_ros.safeguard.ladder import Mode
 
 _MARGIN = 3.0
@@ -38,8 +38,8 @@ _AFTERMATH = 3.0
 _REMEMBERED = 10
 """Windows that the safeguard's rules look back on: refused ones of the trial before must not add up with those of the next."""
 
-_APART = {"ROS_DOMAIN_ID": "101", "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST", "ROS_LOCALHOST_ONLY": "1"}
-"""Where a robot on the network and the tests, whose domains end at 100, are not disturbed; the last one is Humble's word for it."""
+_DOMAIN = "101"
+"""Where the tests, whose domains end at 100, are not disturbed; a robot on the network is not because nothing leaves this machine."""
 
 _NO_PROTECTION_REMOVED = Protection()
 
@@ -61,8 +61,8 @@ def run_faults(names: Sequence[str], *, trials: int, without: str, out: Path, co
     done = _done(folder, chosen, trials)
     due = [fault for fault in chosen if fault.name not in done]
     if due:
-        for name, value in {**_APART, **transport_environment()}.items():
-            os.environ.setdefault(name, value)
+        os.environ.setdefault("ROS_DOMAIN_ID", _DOMAIN)
+        os.environ.update(transport_environment({"ROS_DISTRO": os.environ["ROS_DISTRO"]}, transport=Transport.THIS_MACHINE))
         with ExitStack() as stack:
             # With NO, Ctrl-C is a KeyboardInterrupt, and the context lives until everything is closed.
             rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
