@@ -1,6 +1,7 @@
 """The safeguard as a process of its own: watches the policy and the robot's streams, permits adaptation, orders the mode."""
 
 from collections.abc import Callable
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from ttt_ros.safeguard.judge import Safeguard, Verdict
 from ttt_ros.safeguard.ladder import Mode
 
 _DEFAULT_RULES = "safeguard.yaml"
+
 
 _LEVELS = {
     Mode.ADAPTING: DiagnosticStatus.OK,
@@ -102,7 +104,9 @@ class SafeguardNode(LifecycleNode):
         self._state_publisher = self.create_publisher(SafeguardState, "~/state", LATCHED)
         self._diagnostics_publisher = self.create_publisher(DiagnosticArray, "/diagnostics", RELIABLE)
         service = self.create_service(Trigger, "~/reset", self._on_reset)
-        heartbeat = self.create_timer(self._config.heartbeat_period, self._on_heartbeat)
+        # Each state is published a second time between two heartbeats, so that one which comes late takes no permit away.
+        beats = cycle((self._on_heartbeat, self._repeat))
+        heartbeat = self.create_timer(self._config.heartbeat_period / 2, lambda: next(beats)())
         reporting = self.create_timer(diagnostics.PERIOD, self._on_diagnostics)
         self._entities += [
             self._input.close,
@@ -134,6 +138,9 @@ class SafeguardNode(LifecycleNode):
     def _on_heartbeat(self) -> None:
         self._input.look()
         self._publish(self._safeguard.tick(self._now()))
+
+    def _repeat(self) -> None:
+        self._publish(self._safeguard.judge())
 
     def _on_reset(self, _request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         verdict = self._safeguard.reset(self._now())

@@ -255,7 +255,8 @@ class Rig:
 
     def end(self, name: str) -> None:
         """Ends a process that a fault has started, so that its next trial starts a fresh one."""
-        self.processes.pop(name).stop()
+        self.stop(name)
+        del self.processes[name]
 
     def pause(self, name: str) -> None:
         """Stops a process in its tracks."""
