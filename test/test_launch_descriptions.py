@@ -35,7 +35,7 @@ pytestmark = pytest.mark.ros
 LAUNCH = Path(__file__).parent.parent / "launch"
 ROBOT, SIMULATION, REPLAY = (LAUNCH / f"{name}.launch.py" for name in ("robot", "simulation", "replay"))
 
-OF_THE_ROBOT = {"namespace", "params_file", "safeguard_params_file", "policy_path", "device", "use_sim_time", "respawn"}
+OF_THE_ROBOT = {"namespace", "params_file", "safeguard_params_file", "policy_path", "device", "use_sim_time", "respawn", "shared_memory"}
 ARGUMENTS = {
     ROBOT: OF_THE_ROBOT,
     SIMULATION: OF_THE_ROBOT | {"seed", "real_time_factor", "simulation_params_file"},
