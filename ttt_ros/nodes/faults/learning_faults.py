@@ -9,12 +9,19 @@ from ttt_ros.nodes.faults.fault import CHUNK, TICK, Fault, Injection, Protection
 from ttt_ros.nodes.faults.injections import policy_behaves
 from ttt_ros.nodes.faults.observer import first
 from ttt_ros.nodes.faults.reactions import acts_in, either, endured, kept_up, refused
-from ttt_ros.nodes.faults.rig import Rig
+from ttt_ros.nodes.faults.rig import INSTRUCTION_EVERY, Rig
 from ttt_ros.safeguard.ladder import Mode
 
 
 def _policy_does(fault: str) -> Callable[[Rig], None]:
     return lambda rig: rig.command_policy(fault)
+
+
+def _slows_down_between_instructions(rig: Rig) -> None:
+    """Not beside a new instruction, which drops the chunk of an inference under way: with the next as slow that may be an underrun."""
+    rig.instruct()
+    rig.spin(_ANSWERED)
+    rig.command_policy(faulty_policy.SLOW)
 
 
 def _policy_configured_anew(rig: Rig) -> None:
@@ -35,6 +42,7 @@ def _rolled_back(rig: Rig, _injection: Injection) -> float | None:
     return chunk.at - rig.answered
 
 
+_ANSWERED = 0.4  # s in which a new instruction is answered
 _PUSHED = 12.0  # s, some fifty windows: without the limits it takes about thirty to be beyond them
 
 
@@ -116,11 +124,13 @@ LEARNING_FAULTS: tuple[Fault, ...] = (
         remove=_policy_configured_anew,
         protection=Protection(patches=("exceptions",)),
     ),
-    _of_the_policy(
-        faulty_policy.SLOW,
-        f"each inference takes {faulty_policy.SLOW_BY * 1000:g} ms longer, three times as long as before",
+    Fault(
+        name=faulty_policy.SLOW,
+        injected=f"each inference takes {faulty_policy.SLOW_BY * 1000:g} ms longer, three times as long as before",
         demand="the run goes on without an underrun",
-        reaction=kept_up(3.0),
+        inject=_slows_down_between_instructions,
+        remove=policy_behaves,
+        reaction=kept_up(INSTRUCTION_EVERY),
         deadline=0.1,
         protection=Protection(parameters=MappingProxyType({"control.request_at": 0})),
     ),

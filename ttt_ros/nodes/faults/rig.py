@@ -40,8 +40,10 @@ CAMERAS = ("scene", "wrist")
 RECOVERY_TIMEOUT = 30.0
 """Seconds that the system may take to adapt again once a fault is gone."""
 
+INSTRUCTION_EVERY = 2.0
+"""Seconds from one instruction to the next, so that the arm keeps moving."""
+
 _SETTLED = 0.5  # s in mode adapting that count as going on
-_INSTRUCTION_EVERY = 2.0  # s, so that the arm keeps moving
 _RESET_EVERY = 0.5  # s
 _SPIN = 0.005  # s
 _CALL_TIMEOUT = 10.0  # s
@@ -170,7 +172,7 @@ class Rig:
         """Gives the next instruction."""
         self.instructed = time.monotonic()
         self.seen_when_instructed = max((self.relay.newest[camera] for camera in CAMERAS if camera in self.relay.newest), default=0)
-        self._next_instruction = self.instructed + _INSTRUCTION_EVERY
+        self._next_instruction = self.instructed + INSTRUCTION_EVERY
         self._instructions.publish(String(data=next(self._goals)))
 
     def instruct_in_mid_inference(self) -> None:
