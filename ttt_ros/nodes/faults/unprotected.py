@@ -8,7 +8,7 @@ import torch
 from rclpy.clock import Clock, ClockType
 
 from ttt_ros.adaptation import checks, snapshot, thread
-from ttt_ros.control import loop, orders, session, streams
+from ttt_ros.control import clock_watch, loop, orders, session, streams
 from ttt_ros.control.observation import ObservationAssembler
 from ttt_ros.errors import ObservationError
 from ttt_ros.nodes import policy_input, policy_node
@@ -103,6 +103,7 @@ def _position_doubt() -> None:
 
 def _clock_jumps() -> None:
     streams.StampOrder.jumps_back = lambda self, stamp: False
+    clock_watch.ClockWatch.broken = lambda self, now, *, wall: False
 
 
 def _wall_ticks() -> None:
