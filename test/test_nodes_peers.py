@@ -48,4 +48,5 @@ def test_where_nobody_commands_there_is_nobody(nodes: tuple[Node, Node]) -> None
 
 def test_publishers_of_its_own_are_left_out(nodes: tuple[Node, Node]) -> None:
     nodes[0].create_publisher(JointTrajectory, TOPIC, 1)
+    assert live_publishers(nodes[0], TOPIC, own=0, wait=DEADLINE) == ["/looking"]
     assert live_publishers(nodes[0], TOPIC, own=1, wait=0.0) == []

@@ -1,6 +1,7 @@
 """The policy node's transitions: what each leaves behind, and configurations that are refused."""
 
 import shutil
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +15,7 @@ pytest.importorskip("ttt_ros.msg", reason="the messages are not built; run `make
 from policy_under_test import policy_parameters, start_policy
 from robot_stand_in import RobotStandIn
 from ros_graph import Graph
+from trajectory_msgs.msg import JointTrajectory
 
 from ttt_ros.nodes.policy_node import PolicyNode
 from ttt_ros.policies.checkpoint import save_policy
@@ -163,6 +165,14 @@ def test_a_second_policy_on_the_same_command_topic_is_refused_whatever_its_names
     graph.bring_up("policy")
     assert not graph.transition("other/policy", "configure")
     graph.wait_for_log("other.policy", "/policy already publishes /joint_trajectory")
+
+
+def test_a_young_node_is_refused_for_a_publisher_that_is_discovered_late(graph: Graph, tiny_checkpoint: Path) -> None:
+    graph.start(PolicyNode, policy_parameters(tiny_checkpoint, control__discovery_time=30.0))
+    late = threading.Timer(2.0, graph.tester.create_publisher, (JointTrajectory, "joint_trajectory", 1))
+    late.start()
+    assert not graph.transition("policy", "configure")
+    late.join()
 
 
 def test_a_policy_in_another_namespace_is_allowed(graph: Graph, tiny_checkpoint: Path) -> None:

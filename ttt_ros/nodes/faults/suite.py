@@ -9,6 +9,7 @@ from types import MappingProxyType
 
 import rclpy
 from rclpy.signals import SignalHandlerOptions
+from rclpy.utilities import get_rmw_implementation_identifier
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -62,13 +63,20 @@ def run_faults(names: Sequence[str], *, trials: int, without: str, out: Path, co
     due = [fault for fault in chosen if fault.name not in done]
     if due:
         os.environ.setdefault("ROS_DOMAIN_ID", _DOMAIN)
-        os.environ.update(transport_environment({"ROS_DISTRO": os.environ["ROS_DISTRO"]}, transport=Transport.THIS_MACHINE))
+        os.environ.update(_on_this_machine())
         with ExitStack() as stack:
             # With NO, Ctrl-C is a KeyboardInterrupt, and the context lives until everything is closed.
             rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
             stack.callback(rclpy.try_shutdown)
             _Suite(out / "rig", removed, folder, console).run(due, trials)
     return [read_record(folder / f"{fault.name}.json") for fault in chosen]
+
+
+def _on_this_machine() -> Mapping[str, str]:
+    """Keeps other middlewares from the network as well; to Fast DDS their words would mean to share memory."""
+    if get_rmw_implementation_identifier().startswith("rmw_fastrtps"):
+        return transport_environment({"ROS_DISTRO": os.environ["ROS_DISTRO"]}, transport=Transport.THIS_MACHINE)
+    return {"ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST", "ROS_LOCALHOST_ONLY": "1"}  # the last one is Humble's
 
 
 def prove_protections(names: Sequence[str], *, out: Path, console: Console) -> list[FaultRecord]:

@@ -1,7 +1,6 @@
 """Faults of the clock, and an instruction at the wrong moment."""
 
 from collections.abc import Callable
-from types import MappingProxyType
 
 from ttt_ros.nodes.faults import faulty_policy, relay
 from ttt_ros.nodes.faults.fault import CAMERA, CHUNK, Fault, Injection, Protection
@@ -65,11 +64,7 @@ TIME_FAULTS: tuple[Fault, ...] = (
         reaction=acts_in(Mode.BASE),
         deadline=0.5,
         lasts=1.0,
-        protection=Protection(
-            parameters=MappingProxyType({"control.max_inference_time": 60.0}),  # for one that is under way when the clock jumps
-            patches=("ages", "permit_expiry", "clock_jumps"),
-            rules=("camera_age", "joint_state_age", "policy_age"),
-        ),
+        protection=Protection(patches=("ages", "permit_expiry", "clock_jumps"), rules=("camera_age", "joint_state_age", "policy_age")),
     ),
     Fault(
         name="clock_back",
