@@ -64,7 +64,7 @@ TIME_FAULTS: tuple[Fault, ...] = (
         reaction=acts_in(Mode.BASE),
         deadline=0.5,
         lasts=1.0,
-        protection=Protection(patches=("ages", "permit_expiry", "clock_jumps"), rules=("camera_age", "joint_state_age", "policy_age")),
+        protection=Protection(patches=("ages", "permit_expiry", "late_chunks"), rules=("camera_age", "joint_state_age", "policy_age")),
     ),
     Fault(
         name="clock_back",

@@ -8,7 +8,7 @@ import torch
 from rclpy.clock import Clock, ClockType
 
 from ttt_ros.adaptation import checks, snapshot, thread
-from ttt_ros.control import clock_watch, loop, orders, session, streams
+from ttt_ros.control import clock_watch, loop, orders, schedule, session, streams
 from ttt_ros.control.observation import ObservationAssembler
 from ttt_ros.errors import ObservationError
 from ttt_ros.nodes import policy_input, policy_node
@@ -106,6 +106,11 @@ def _clock_jumps() -> None:
     clock_watch.ClockWatch.broken = lambda self, now, *, wall: False
 
 
+def _late_chunks() -> None:
+    """A chunk is played from its first step, however old the observation that it answers."""
+    schedule._elapsed_steps = lambda chunk, now: 0
+
+
 def _wall_ticks() -> None:
     """Control ticks come by the wall clock, whatever the ROS clock does."""
     original = policy_node.PolicyNode.create_timer
@@ -147,6 +152,7 @@ PATCHES: dict[str, Callable[[], None]] = {
     "ages": _ages,
     "position_doubt": _position_doubt,
     "clock_jumps": _clock_jumps,
+    "late_chunks": _late_chunks,
     "wall_ticks": _wall_ticks,
     "old_instructions": _old_instructions,
     "second_policy": _second_policy,
