@@ -9,17 +9,17 @@ from deployment_policies import memory_policy
 from deployment_stand_ins import ObedientRobot, PointingPolicy
 
 from ttt_ros.adaptation.configuration import AdaptationConfig
-from ttt_ros.configuration import load_yaml
+from ttt_ros.control.parameter_file import load_parameter_file
+from ttt_ros.control.shipped_configuration import shipped_configuration
 from ttt_ros.errors import ConfigurationError
 from ttt_ros.evaluation.deployments import gate_figures
 from ttt_ros.evaluation.deployments.arms import Arm, Role
 from ttt_ros.evaluation.deployments.gate_figures import measure_gates, summarised
 from ttt_ros.evaluation.deployments.runner import Runner
-from ttt_ros.evaluation.deployments.suite import SHIPPED_SUITE, SuiteConfig
 from ttt_ros.policies.checkpoint import save_policy
 from ttt_ros.policies.shipped import SHIPPED_POLICY
 
-ADAPTATION = load_yaml(SHIPPED_SUITE, SuiteConfig).adaptation
+ADAPTATION = load_parameter_file(shipped_configuration("policy_node.yaml")).session.adaptation
 
 
 def test_figures_tell_what_is_exceeded_how_often_and_what_a_limit_refuses():

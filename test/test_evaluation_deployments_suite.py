@@ -10,6 +10,7 @@ from ttt_ros.evaluation.deployments.arms import Control, Role
 from ttt_ros.evaluation.deployments.conditions import CONDITIONS, Group
 from ttt_ros.evaluation.deployments.jobs import planned
 from ttt_ros.evaluation.deployments.suite import QUICK_GOALS, QUICK_LONG_GOALS, SHIPPED_SUITE, SuiteConfig, quick, resolved
+from ttt_ros.policies.shipped import SHIPPED_POLICY
 from ttt_ros.simulation.robots import Property, Robot, Unseen
 
 ADAPTING = {"name": "adapting", "label": "adapting", "role": "adapting", "checkpoint": "a.safetensors", "adapts": True}
@@ -32,6 +33,12 @@ def test_the_shipped_suite_has_every_arm_that_the_verdicts_ask_for():
     first = shipped.parts[0]
     assert "training/all" in first.conditions
     assert first.seeds >= 100
+
+
+def test_a_policy_that_comes_with_the_package_is_an_arm_by_its_name():
+    named, filed = resolved(suite(arms=({**ADAPTING, "checkpoint": "desk_arm"}, STATIC)), checkpoints=Path("there"))
+    assert named.checkpoint == SHIPPED_POLICY
+    assert filed.checkpoint == Path("there/b.safetensors")
 
 
 def test_every_property_and_every_unseen_kind_has_a_condition():

@@ -2,11 +2,14 @@
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ttt_ros.cli.application import app, console
+
+if TYPE_CHECKING:
+    from ttt_ros.adaptation.configuration import AdaptationConfig
 
 
 @app.command("evaluate-sim")
@@ -80,6 +83,10 @@ def evaluate_data(
 @app.command()
 def alignment(
     policy: Annotated[Path | None, typer.Option(help="Checkpoint; without it the shipped one.")] = None,
+    parameters: Annotated[
+        Path | None,
+        typer.Option(help="Parameter file with the adaptation; without it config/policy_node.yaml, which fits the shipped one."),
+    ] = None,
     condition: Annotated[str, typer.Option(help="Of the deployment suite.")] = "training/all",
     deployments: Annotated[int, typer.Option(help="Robots, each deployed frozen and adapting.", min=2)] = 40,
     goals: Annotated[int, typer.Option(help="Of each.", min=2)] = 40,
@@ -89,22 +96,22 @@ def alignment(
     """Measure whether the gradient of the reconstruction agrees with that of the labelled action, and whether that goes with the gain."""
     import torch
 
-    from ttt_ros.configuration import load_yaml
     from ttt_ros.evaluation.deployments.alignment import measure_alignment
-    from ttt_ros.evaluation.deployments.suite import SHIPPED_SUITE, SuiteConfig
     from ttt_ros.policies.shipped import SHIPPED_POLICY
 
     torch.set_num_threads(1)
-    adaptation = load_yaml(SHIPPED_SUITE, SuiteConfig).adaptation
-    found = measure_alignment(
-        policy or SHIPPED_POLICY, adaptation, condition=condition, seeds=range(seed, seed + deployments), goals=goals, out=out
-    )
+    seeds = range(seed, seed + deployments)
+    found = measure_alignment(policy or SHIPPED_POLICY, _adaptation(parameters), condition=condition, seeds=seeds, goals=goals, out=out)
     console.print(f"mean cosine of the gradients {found.gradient}, of the steps {found.step}; {out / 'alignment.json'}")
 
 
 @app.command("measure-gates")
 def measure_gates(
     policy: Annotated[Path | None, typer.Option(help="Checkpoint; without it the shipped one.")] = None,
+    parameters: Annotated[
+        Path | None,
+        typer.Option(help="Parameter file with the adaptation; without it config/policy_node.yaml, which fits the shipped one."),
+    ] = None,
     condition: Annotated[str, typer.Option(help="Of the deployment suite.")] = "training/all",
     deployments: Annotated[int, typer.Option(help="Robots.", min=1)] = 40,
     goals: Annotated[int, typer.Option(help="Of each.", min=1)] = 64,
@@ -114,21 +121,25 @@ def measure_gates(
     """Measure what the gates on samples and gradients judge on clean robots: what their limits must let pass."""
     import torch
 
-    from ttt_ros.configuration import load_yaml
     from ttt_ros.evaluation.deployments import gate_figures
-    from ttt_ros.evaluation.deployments.suite import SHIPPED_SUITE, SuiteConfig
     from ttt_ros.policies.shipped import SHIPPED_POLICY
 
     torch.set_num_threads(1)
-    adaptation = load_yaml(SHIPPED_SUITE, SuiteConfig).adaptation
-    seeds = range(seed, seed + deployments)
-    for each in gate_figures.measure_gates(policy or SHIPPED_POLICY, adaptation, condition=condition, seeds=seeds, goals=goals, out=out):
+    path, adaptation, seeds = policy or SHIPPED_POLICY, _adaptation(parameters), range(seed, seed + deployments)
+    for each in gate_figures.measure_gates(path, adaptation, condition=condition, seeds=seeds, goals=goals, out=out):
         console.print(
             f"{each.name}, {each.count} times: median {each.median:.3g}, one in 1,000 above {each.one_in_1000:.3g}, "
             f"largest {each.largest:.3g}; {100 * each.refused:.2f} % above the limit, {each.limit:.3g} ({each.setting})",
             highlight=False,
         )
     console.print(f"{out / 'gates.json'}")
+
+
+def _adaptation(parameters: Path | None) -> "AdaptationConfig":
+    from ttt_ros.control.parameter_file import load_parameter_file
+    from ttt_ros.control.shipped_configuration import shipped_configuration
+
+    return load_parameter_file(parameters or shipped_configuration("policy_node.yaml")).session.adaptation
 
 
 @app.command()

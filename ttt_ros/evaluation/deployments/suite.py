@@ -12,6 +12,7 @@ from ttt_ros.adaptation.configuration import AdaptationConfig
 from ttt_ros.errors import ConfigurationError
 from ttt_ros.evaluation.deployments.arms import Arm, Control, Name, Role, without_gates
 from ttt_ros.evaluation.deployments.conditions import CONDITIONS
+from ttt_ros.policies.shipped import SHIPPED
 
 SHIPPED_SUITE = Path(__file__).parent / "suites" / "deployment.yaml"
 """The suite that the figures of the README come from."""
@@ -26,6 +27,7 @@ class ArmConfig:
     """An arm as it stands in the file; see ``Arm`` for what is not explained here.
 
     Attributes:
+        checkpoint: a path, or the name of a policy that comes with the package.
         adapts: whether its fast weights adapt.
         changes: fields of the suite's ``adaptation`` that are different for this arm.
         gates: False puts every limit of the adaptation at its maximum.
@@ -133,7 +135,7 @@ def _resolved(arm: ArmConfig, common: AdaptationConfig, checkpoints: Path) -> Ar
         name=arm.name,
         label=arm.label,
         role=arm.role,
-        checkpoint=checkpoints / arm.checkpoint,
+        checkpoint=SHIPPED.get(arm.checkpoint, checkpoints / arm.checkpoint),
         adaptation=adaptation,
         control=arm.control,
         reset_every=arm.reset_every,
