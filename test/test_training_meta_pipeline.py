@@ -200,7 +200,7 @@ def test_data_that_are_not_there_are_refused(tmp_path):
 
 def test_the_whole_pipeline_ends_with_a_policy_that_says_where_it_comes_from(tmp_path):
     tiny = [
-        "jobs=1", "first_steps=2", "pretraining=2", "held_out=1", "own_deployments=2",
+        "jobs=1", "first_steps=2", "pretraining=2", "cloning=3", "held_out=1", "own_deployments=2",
         "sight.steps=300", "+sight.batch=32", "sight.pictures.pictures=200",
         "+sight.pictures.pictures_per_shard=200", "+sight.test_goals=10",
         "recording.deployments=3", "recording.goals=5", "recording.deployments_per_shard=3", "recording.lasting_error=0.0",
@@ -213,6 +213,12 @@ def test_the_whole_pipeline_ends_with_a_policy_that_says_where_it_comes_from(tmp
     assert policy.statistics is not None
     facts = read_header(path).training
     assert facts["config"]["outer"]["steps"] == 2
+    stages = {stage: read_header(tmp_path / stage / "policy.safetensors").training for stage in ("pretraining", "round-0", "cloning")}
+    assert {stage: (each["steps"], each["config"]["outer"]["order"], each["deployments"]) for stage, each in stages.items()} == {
+        "pretraining": (2, "none", 2),
+        "round-0": (2, "second", 2),
+        "cloning": (3, "none", 4),
+    }
     lines = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
     assert any("held_out/tip_error_m" in line for line in lines)
     assert list((tmp_path / "tensorboard").iterdir())

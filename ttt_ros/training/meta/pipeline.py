@@ -53,8 +53,9 @@ class PipelineConfig:
         sight: training of the trunk, which is frozen afterwards.
         recording: the rough expert's round.
         own_deployments: deployments in each round in which the policy acts.
-        pretraining: steps of cloning, without updates, before the outer loop.
-        pretraining_rate: learning rate in them.
+        pretraining: steps of cloning, without updates, on the rough expert's round.
+        cloning: the same on the recordings of all rounds, before the outer loop; 0: none.
+        pretraining_rate: learning rate in both.
         meta: the outer loop.
     """
 
@@ -68,6 +69,7 @@ class PipelineConfig:
     recording: RecordingConfig = field(default_factory=RecordingConfig)
     own_deployments: Annotated[int, Field(ge=1)] = 300
     pretraining: Annotated[int, Field(ge=1)] = 1500
+    cloning: Annotated[int, Field(ge=0)] = 0
     pretraining_rate: Annotated[float, Field(gt=0)] = 5e-3
     meta: MetaConfig = field(default_factory=MetaConfig)
 
@@ -111,16 +113,18 @@ def run_pipeline(config: PipelineConfig, output: Path) -> Path:
     sight = data / "sight" / "sight.safetensors" if config.data else train_sight(config.sight, data / "sight")
     first = data / ("nominal" if config.nominal else "round-0")
     rounds = [record_deployments(replace(config.recording, nominal=config.nominal), first, jobs=config.jobs)]
-    pretrained = _trained(_pretraining(config), sight, rounds, output / "pretraining", start=None)
+    pretrained = _trained(_cloning(config, steps=config.pretraining), sight, rounds, output / "pretraining", start=None)
     for number in range(1, config.rounds + 1):
         shards, pretrained = _own_round(config, number, sight, rounds, data, output, start=pretrained)
         rounds.append(shards)
+    if config.cloning:
+        pretrained = _trained(_cloning(config, steps=config.cloning), sight, rounds, output / "cloning", start=pretrained)
     return _trained(config, sight, rounds, output, start=pretrained)
 
 
-def _pretraining(config: PipelineConfig) -> PipelineConfig:
-    """The configuration of the stage in which nothing adapts yet."""
-    outer = replace(config.meta.outer, order=Order.NONE, steps=config.pretraining, learning_rate=config.pretraining_rate)
+def _cloning(config: PipelineConfig, *, steps: int) -> PipelineConfig:
+    """The configuration of a stage in which nothing adapts yet."""
+    outer = replace(config.meta.outer, order=Order.NONE, steps=steps, learning_rate=config.pretraining_rate)
     return replace(config, meta=replace(config.meta, outer=outer))
 
 
