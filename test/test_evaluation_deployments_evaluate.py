@@ -68,9 +68,8 @@ def test_a_suite_is_run_and_written(evaluated):
     assert {path.name for path in out.iterdir()} == {"records", "plots", "results.json", "table.md", "report.html"}
     assert {path.stem for path in (out / "plots").iterdir()} == {"success_over_time", "conditions", "cost", "long_run"}
     assert json.loads((out / "results.json").read_text())["deployments"] == 11
-    assert (
-        next(arm for arm in findings.arms if arm.name == "adapting").fast_parameters == 8 * 12
-    )  # inputs of the fast matrix times the length of a code
+    # Inputs of the fast matrix times effects.
+    assert next(arm for arm in findings.arms if arm.name == "adapting").fast_parameters == 8 * 2
     assert findings.long_runs["adapting"].steps == 800
 
 

@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 from deployment_policies import memory_policy
 from deployment_stand_ins import ObedientRobot, PointingPolicy
+from typer.testing import CliRunner
 
 from ttt_ros.adaptation.configuration import AdaptationConfig
+from ttt_ros.cli import app
 from ttt_ros.control.parameter_file import load_parameter_file
 from ttt_ros.control.shipped_configuration import shipped_configuration
 from ttt_ros.errors import ConfigurationError
@@ -58,6 +60,16 @@ def test_what_is_measured_does_not_depend_on_the_limits(tmp_path):
     ]
     assert [each.largest for each in found[0]] == [each.largest for each in found[1]]
     assert [each.refused for each in found[1]] == [1.0, 1.0, 0.0]
+
+
+def test_the_command_takes_the_limits_from_the_parameter_file_that_it_is_given(tmp_path):
+    shipped = shipped_configuration("policy_node.yaml").read_text()
+    own = tmp_path / "own.yaml"
+    own.write_text(shipped.replace("following_limit: 0.4", "following_limit: 0.123"))
+    arguments = ["measure-gates", "--parameters", str(own), "--deployments", "1", "--goals", "2", "--out", str(tmp_path / "gates")]
+    assert CliRunner().invoke(app, arguments).exit_code == 0
+    limits = {each["setting"]: each["limit"] for each in json.loads((tmp_path / "gates" / "gates.json").read_text())["gates"]}
+    assert limits["following_limit"] == 0.123
 
 
 def test_a_policy_that_learns_from_nothing_is_refused(tmp_path):

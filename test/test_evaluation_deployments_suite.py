@@ -1,6 +1,5 @@
 """The suite's configuration and the deployments that come out of it."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,7 +13,6 @@ from ttt_ros.evaluation.deployments.suite import QUICK_GOALS, QUICK_LONG_GOALS, 
 from ttt_ros.policies.shipped import SHIPPED_POLICY
 from ttt_ros.simulation.robots import Property, Robot, Unseen
 
-COLLAPSE = Path(__file__).parent.parent / "extras" / "collapse" / "long_run.yaml"
 ADAPTING = {"name": "adapting", "label": "adapting", "role": "adapting", "checkpoint": "a.safetensors", "adapts": True}
 STATIC = {"name": "static", "label": "static", "role": "static", "checkpoint": "b.safetensors"}
 PART = {"conditions": ["training/all"], "seeds": 2, "goals": 3}
@@ -35,14 +33,6 @@ def test_the_shipped_suite_has_every_arm_that_the_verdicts_ask_for():
     first = shipped.parts[0]
     assert "training/all" in first.conditions
     assert first.seeds >= 100
-
-
-def test_the_collapse_is_shown_with_the_adaptation_and_the_long_runs_of_the_shipped_suite():
-    shipped, collapse = (load_yaml(path, SuiteConfig) for path in (SHIPPED_SUITE, COLLAPSE))
-    (long,) = [part for part in shipped.parts if part.long]
-    assert collapse.adaptation == shipped.adaptation
-    assert collapse.parts == (replace(long, arms=()),)
-    assert all(arm in shipped.arms for arm in collapse.arms)
 
 
 def test_a_policy_that_comes_with_the_package_is_an_arm_by_its_name():

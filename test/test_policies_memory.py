@@ -7,7 +7,7 @@ import pytest
 import torch
 from memory_policies import random_features, random_transitions, small_config, small_memory_policy
 
-from ttt_ros.errors import SpecificationError
+from ttt_ros.errors import RecordingError, SpecificationError
 from ttt_ros.policies.checkpoint import load_policy, save_policy
 from ttt_ros.policies.memory.configuration import MemoryKind
 from ttt_ros.policies.memory.movements import MovementBasis
@@ -156,17 +156,64 @@ def test_an_observation_is_encoded_with_a_batch_of_one():
 def test_movements_in_the_span_of_the_basis_come_back():
     torch.manual_seed(0)
     chunks = (torch.randn(50, 4) @ torch.randn(4, 30)).unflatten(1, (10, 3))
-    basis = MovementBasis(horizon=10, joints=3, code=4)
+    basis = MovementBasis(horizon=10, joints=3, code=4, effects=2)
     assert basis.fit(chunks) < 1e-4
     codes = basis.codes(chunks)
     torch.testing.assert_close(codes.std(dim=0), torch.ones(4))
     torch.testing.assert_close(basis.chunks(codes), chunks, rtol=1e-4, atol=1e-4)
 
 
+def test_effects_are_the_directions_in_which_the_end_of_a_movement_moves_what_is_seen():
+    torch.manual_seed(0)
+    basis = MovementBasis(horizon=10, joints=3, code=4, effects=2)
+    basis.fit((torch.randn(50, 4) @ torch.randn(4, 30)).unflatten(1, (10, 3)))
+    # Two joints move what is seen, the third does not.
+    jacobians = torch.randn(200, 2, 3) * torch.tensor([1.0, 1.0, 0.0])
+    basis.fit_directions(jacobians)
+    torch.testing.assert_close(basis.directions @ basis.directions.T, torch.eye(2))
+
+    codes, unseen = torch.randn(20, 4), torch.randn(20, 4)
+    unseen = unseen - basis.effects(unseen) @ basis.directions
+    moved = (basis.chunks(codes + unseen) - basis.chunks(codes))[:, -1]
+    torch.testing.assert_close(moved[:, :2], torch.zeros(20, 2), rtol=0.0, atol=1e-4)
+    assert moved[:, 2].abs().min() > 1e-3
+    torch.testing.assert_close(basis.effects(basis.with_effects(unseen, basis.effects(codes))), basis.effects(codes))
+
+
+def test_too_few_movements_for_the_effects_are_refused():
+    with pytest.raises(RecordingError, match="1 movements cannot tell 3 effects apart"):
+        MovementBasis(horizon=10, joints=3, code=4, effects=3).fit_directions(torch.ones(1, 2, 3))
+
+
+@torch.no_grad()
+def test_fast_weights_change_the_effects_of_a_movement_and_nothing_else():
+    policy = small_memory_policy()
+    features, base = random_transitions(6).features, policy.base_fast_weights()
+    other = {name: torch.randn_like(weight) for name, weight in base.items()}
+    change = policy.act_code(features, other) - policy.act_code(features, base)
+    effects = policy.movements.effects(change)
+    assert effects.abs().max() > 0.1
+    torch.testing.assert_close(change, policy.movements.with_effects(torch.zeros_like(change), effects))
+
+
+@torch.no_grad()
+def test_what_the_outcome_does_not_show_changes_no_prediction_error():
+    """Else the policy would learn it from itself."""
+    policy = small_memory_policy()
+    transitions, base = random_transitions(5), policy.base_fast_weights()
+    movements = policy.movements
+    aside = torch.randn(5, policy.config.code)
+    aside -= movements.effects(aside) @ movements.directions
+    otherwise = dataclasses.replace(transitions, executed=movements.chunks(movements.codes(transitions.executed) + aside))
+    target, other = (policy.reconstruct(each, base)["action"].target for each in (transitions, otherwise))
+    torch.testing.assert_close(other, target, rtol=0.0, atol=1e-4)
+
+
 @pytest.mark.parametrize(
     ("change", "complaint"),
     [
         ({"heads": 3}, "heads"),
+        ({"effects": 1000}, "effects"),
         ({"code": 1000}, "code"),
         ({"hand": 4}, "hand"),
         ({"memory": MemoryKind.LSTM}, "fast weights"),

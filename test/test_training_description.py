@@ -10,6 +10,7 @@ import torch
 from example_policies import built_in_policy
 from memory_policies import small_memory_policy
 from numpy.typing import NDArray
+from safetensors.torch import save_file
 
 from ttt_ros.errors import SpecificationError
 from ttt_ros.policies.checkpoint import BuiltIn, load_policy, read_header, save_policy
@@ -17,12 +18,13 @@ from ttt_ros.policies.familiarity import FeatureStatistics
 from ttt_ros.policies.observation import Observation
 from ttt_ros.policies.shipped import REACTIVE_POLICY, SHIPPED_POLICY
 from ttt_ros.policies.vla import VisionLanguageActionPolicy, VlaConfig
-from ttt_ros.simulation.deployment import Deployment
+from ttt_ros.simulation.deployment import IMAGE_SIZE, Deployment
 from ttt_ros.simulation.engine import Simulation
 from ttt_ros.simulation.robots import Robot
 from ttt_ros.training import desk_arm
 from ttt_ros.training.configuration import DemonstrationConfig
 from ttt_ros.training.description import describe_features
+from ttt_ros.training.meta import familiarity
 from ttt_ros.training.meta.configuration import RecordingConfig
 from ttt_ros.training.rollouts import observe
 
@@ -130,6 +132,17 @@ def test_a_policy_for_another_robot_is_sent_to_its_training(tmp_path: Path) -> N
     save_policy(built_in_policy(), path, training={})
     with pytest.raises(SpecificationError, match="run its training again in the same folder"):
         describe_features(path, path)
+
+
+def test_observations_before_and_after_a_movement_count_alike(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    images = torch.zeros(2, 16, 2, *IMAGE_SIZE, 3, dtype=torch.uint8)
+    positions = torch.tensor([0.0, 1.0])[:, None].expand(2, 16, 2, 6).contiguous()
+    shard = tmp_path / "shard.safetensors"
+    save_file({"images": images, "positions": positions, "words": torch.ones(2, 16, 2, 8, dtype=torch.int64)}, shard)
+    # Half of what is recorded: every second one would be always the same kind.
+    monkeypatch.setattr(familiarity, "SAMPLES", 32)
+    joints = familiarity.statistics_of(small_memory_policy(), [shard]).mean[-6:]
+    torch.testing.assert_close(joints, torch.full((6,), 0.5), rtol=0.0, atol=0.2)
 
 
 def test_few_samples_are_shrunk_so_far_that_new_ones_are_not_all_unusual() -> None:

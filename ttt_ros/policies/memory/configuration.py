@@ -41,6 +41,7 @@ class MemoryConfig:
         heads: of attention; they divide ``width``.
         fast_width: hidden channels of the fast MLP; 0: the policy has none and cannot adapt.
         code: numbers that describe a chunk, the coordinates in a basis of movements.
+        effects: numbers of a code that the picture after the movement tells; the fast weights speak about them alone.
         privileged: numbers about the robot that the policy is told, as an oracle; 0 for every policy that runs on a robot.
     """
 
@@ -55,4 +56,5 @@ class MemoryConfig:
     heads: PositiveInt = 4
     fast_width: Annotated[int, Field(ge=0, le=1 << 20)] = 64
     code: PositiveInt = 12
+    effects: PositiveInt = 2
     privileged: Annotated[int, Field(ge=0, le=1 << 20)] = 0

@@ -36,8 +36,14 @@ class MemoryPolicy(Familiarity, nn.Module):
 
     The reconstruction is an inverse model in hindsight (after arXiv 1707.01495 and 1912.06088): what was reached is taken for what had been
     asked for, and the policy predicts the movement that led there. So the loss asks the very question that the policy is to answer. What
-    stands for "what was reached" is learned in the outer loop (arXiv 2310.13807). The last layer of the fast MLP adapts; it adds to the
-    code beside the head, so the loss is quadratic in it, and its inputs are handed out for preconditioning.
+    stands for "what was reached" is learned in the outer loop (arXiv 2310.13807).
+
+    Only the movement's effects are predicted, see ``MovementBasis``. Whatever else the policy did, a wrist turned where it makes no
+    difference, the outcome would confirm as well: the policy would learn it from itself, and drift without end along what is not
+    observed, as adaptive controllers do whose input does not excite all their parameters (Anderson, Automatica 21, 1985).
+
+    The last layer of the fast MLP adapts; it adds effects to what the head says, so the loss is quadratic in it, and its inputs are handed
+    out for preconditioning.
 
     Image features, states and fast weights may carry leading axes of their own; a batch of deployments adapts at once that way.
     """
@@ -80,10 +86,10 @@ class MemoryPolicy(Familiarity, nn.Module):
         if config.fast_width:
             self.norm = nn.LayerNorm(width)
             self.up = nn.Linear(width, config.fast_width)
-            self.down = nn.Parameter(0.02 * torch.randn(config.code, config.fast_width))
+            self.down = nn.Parameter(0.02 * torch.randn(config.effects, config.fast_width))
             self.log_rate = nn.Parameter(torch.zeros(()))
         self.head = nn.Linear(width, config.code)
-        self.movements = MovementBasis(horizon=specification.horizon, joints=joints, code=config.code)
+        self.movements = MovementBasis(horizon=specification.horizon, joints=joints, code=config.code, effects=config.effects)
 
         self.register_buffer("position_mean", torch.zeros(joints))
         self.register_buffer("position_scale", torch.ones(joints))
@@ -208,13 +214,14 @@ class MemoryPolicy(Familiarity, nn.Module):
         """Predicts in hindsight which movement led to where the hand is seen after it; differentiable.
 
         Returns:
-            ``action``: the code of the executed movement, shape (batch, code), in units of its standard deviation in training.
+            ``action``: the effects of the executed movement, shape (batch, effects), in units of codes.
         """
-        states = self._hindsight(transitions)
-        inputs = {_FAST_MATRIX: self._fast_inputs(states)} if self.config.fast_width else {}
+        states, movements = self._hindsight(transitions), self.movements
         return {
             "action": Reconstruction(
-                prediction=self._code(states, states, fast), target=self.movements.codes(transitions.executed), inputs=inputs
+                prediction=movements.effects(self._code(states, states, fast)),
+                target=movements.effects(movements.codes(transitions.executed)),
+                inputs={_FAST_MATRIX: self._fast_inputs(states)} if self.config.fast_width else {},
             )
         }
 
@@ -267,10 +274,10 @@ class MemoryPolicy(Familiarity, nn.Module):
         return tokens
 
     def _code(self, states: Tensor, recalled: Tensor, fast: FastWeights) -> Tensor:
-        """The movement's code; the fast MLP reads the plain state, as in the reconstruction, and adds to what the head says."""
+        """The movement's code; the fast MLP reads the plain state, as in the reconstruction, and adds effects to what the head says."""
         code: Tensor = self.head(recalled)
         if self.config.fast_width and fast:
-            code = code + _applied(fast[_FAST_MATRIX], self._fast_inputs(states))
+            code = self.movements.with_effects(code, _applied(fast[_FAST_MATRIX], self._fast_inputs(states)))
         return code
 
     def _fast_inputs(self, states: Tensor) -> Tensor:
@@ -308,6 +315,10 @@ def _check_sizes(config: MemoryConfig, specification: PolicySpecification) -> No
         raise SpecificationError(f"point {config.hand} cannot be the hand: the sight has {config.sight.points} points, from 0")
     if config.width % config.heads:
         raise SpecificationError(f"a state width of {config.width} cannot be split into {config.heads} heads; use a multiple of it")
+    if config.effects > config.code:
+        raise SpecificationError(
+            f"{config.effects} effects cannot be told from a code of {config.code} numbers; use no more effects than that"
+        )
     if config.code > specification.horizon * len(specification.joint_names):
         raise SpecificationError(f"a code of {config.code} numbers is longer than the chunk itself; make it shorter")
     if config.fast_width and config.memory in (MemoryKind.LSTM, MemoryKind.ATTENTION):

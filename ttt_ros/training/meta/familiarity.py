@@ -11,9 +11,10 @@ from ttt_ros.policies.familiarity import FeatureStatistics
 from ttt_ros.policies.memory.policy import MemoryPolicy
 
 SAMPLES = 4096
-"""Observations at about the most, spread evenly: many times the length of a summary, and seconds of encoding."""
+"""Observations at about the most, drawn from all shards alike: many times the length of a summary, and seconds of encoding."""
 
 _BATCH = 128
+_SEED = 0
 
 
 @torch.no_grad()
@@ -30,8 +31,9 @@ def statistics_of(policy: MemoryPolicy, shards: Sequence[Path]) -> FeatureStatis
 
 
 def _summaries(policy: MemoryPolicy, recorded: dict[str, Tensor], wanted: int) -> list[Tensor]:
-    """Those of about ``wanted`` of the recorded observations."""
+    """Those of ``wanted`` of the recorded observations, or of all if there are fewer."""
     columns = [recorded[name].flatten(0, 2) for name in ("images", "positions", "words")]
-    every = max(1, len(columns[0]) // wanted)
-    batches = zip(*(torch.split(column[::every], _BATCH) for column in columns), strict=True)
+    # Not every so many: those before and after a movement alternate, and an even stride would see only one kind.
+    drawn = torch.randperm(len(columns[0]), generator=torch.Generator().manual_seed(_SEED))[:wanted]
+    batches = zip(*(torch.split(column[drawn], _BATCH) for column in columns), strict=True)
     return [policy.summary(policy.encode_batch(images=images, positions=positions, words=words)) for images, positions, words in batches]

@@ -34,6 +34,9 @@ _SMALLEST_SCALE = 1e-2
 _CHUNKS = 20_000
 """About so many recorded chunks enter the basis of movements."""
 
+_SEEN = 2
+"""Coordinates of the tip that an image from above shows, the horizontal ones."""
+
 _OWN_SEED = 100_000
 """Of the robots on which the policy itself acts in the first such round; each round begins so much further."""
 
@@ -165,9 +168,10 @@ def _trained(config: PipelineConfig, sight: Path, rounds: Sequence[Sequence[Path
 
 @torch.no_grad()
 def fit_statistics(policy: MemoryPolicy, sequences: Sequences) -> None:
-    """Sets what the policy normalises with, and its basis of movements, from recordings."""
+    """Sets what the policy normalises with, its basis of movements and their effects, from recordings."""
     positions = sequences.positions.flatten(0, 2)
     policy.position_mean.copy_(positions.mean(dim=0))
     policy.position_scale.copy_(positions.std(dim=0).clamp(min=_SMALLEST_SCALE))
     chunks = torch.cat([sequences.labels.flatten(0, 2), sequences.executed.flatten(0, 1)])
     policy.movements.fit(chunks[:: max(1, len(chunks) // _CHUNKS)])
+    policy.movements.fit_directions(sequences.jacobians.flatten(0, 1)[..., :_SEEN, :])
