@@ -163,26 +163,47 @@ def test_movements_in_the_span_of_the_basis_come_back():
     torch.testing.assert_close(basis.chunks(codes), chunks, rtol=1e-4, atol=1e-4)
 
 
-def test_effects_are_the_directions_in_which_the_end_of_a_movement_moves_what_is_seen():
+def fitted_basis(*, unseen: bool) -> MovementBasis:
+    """Of three joints, of which the first two move what is seen, and the first and the third what is not seen, if there is such."""
     torch.manual_seed(0)
     basis = MovementBasis(horizon=10, joints=3, code=4, effects=2)
     basis.fit((torch.randn(50, 4) @ torch.randn(4, 30)).unflatten(1, (10, 3)))
-    # Two joints move what is seen, the third does not.
-    jacobians = torch.randn(200, 2, 3) * torch.tensor([1.0, 1.0, 0.0])
-    basis.fit_directions(jacobians)
-    torch.testing.assert_close(basis.directions @ basis.directions.T, torch.eye(2))
+    seen = torch.randn(200, 2, 3) * torch.tensor([1.0, 1.0, 0.0])
+    beside = torch.tensor([2.0, 0.0, 1.0]).expand(200, 1, 3)
+    basis.fit_effects(torch.cat([seen, beside], dim=1) if unseen else seen, seen=2)
+    return basis
 
-    codes, unseen = torch.randn(20, 4), torch.randn(20, 4)
-    unseen = unseen - basis.effects(unseen) @ basis.directions
-    moved = (basis.chunks(codes + unseen) - basis.chunks(codes))[:, -1]
+
+@pytest.mark.parametrize("unseen", [False, True])
+def test_effects_are_what_the_end_of_a_movement_changes_in_what_is_seen(unseen):
+    basis = fitted_basis(unseen=unseen)
+    codes, aside = torch.randn(20, 4), torch.randn(20, 4)
+    aside = aside - basis.effects(aside) @ basis.readout
+    moved = (basis.chunks(codes + aside) - basis.chunks(codes))[:, -1]
     torch.testing.assert_close(moved[:, :2], torch.zeros(20, 2), rtol=0.0, atol=1e-4)
     assert moved[:, 2].abs().min() > 1e-3
-    torch.testing.assert_close(basis.effects(basis.with_effects(unseen, basis.effects(codes))), basis.effects(codes))
+
+    wanted = torch.randn(20, 2)
+    torch.testing.assert_close(basis.effects(basis.with_effects(codes, wanted)), basis.effects(codes) + wanted)
+
+
+def test_effects_are_brought_about_without_changing_what_is_not_seen():
+    basis = fitted_basis(unseen=True)
+    codes = torch.randn(20, 4)
+    moved = (basis.chunks(basis.with_effects(codes, torch.randn(20, 2))) - basis.chunks(codes))[:, -1]
+    assert moved[:, 0].abs().max() > 0.1
+    torch.testing.assert_close(2.0 * moved[:, 0] + moved[:, 2], torch.zeros(20), rtol=0.0, atol=1e-4)
+
+
+def test_where_everything_is_seen_effects_are_brought_about_as_they_are_read():
+    basis = fitted_basis(unseen=False)
+    torch.testing.assert_close(basis.drive, basis.readout)
+    torch.testing.assert_close(basis.readout @ basis.readout.T, torch.eye(2))
 
 
 def test_too_few_movements_for_the_effects_are_refused():
-    with pytest.raises(RecordingError, match="1 movements cannot tell 3 effects apart"):
-        MovementBasis(horizon=10, joints=3, code=4, effects=3).fit_directions(torch.ones(1, 2, 3))
+    with pytest.raises(RecordingError, match="3 movements cannot tell what 4 numbers of each change"):
+        MovementBasis(horizon=10, joints=3, code=4, effects=2).fit_effects(torch.ones(3, 2, 3), seen=2)
 
 
 @torch.no_grad()
@@ -203,7 +224,7 @@ def test_what_the_outcome_does_not_show_changes_no_prediction_error():
     transitions, base = random_transitions(5), policy.base_fast_weights()
     movements = policy.movements
     aside = torch.randn(5, policy.config.code)
-    aside -= movements.effects(aside) @ movements.directions
+    aside -= movements.effects(aside) @ movements.readout
     otherwise = dataclasses.replace(transitions, executed=movements.chunks(movements.codes(transitions.executed) + aside))
     target, other = (policy.reconstruct(each, base)["action"].target for each in (transitions, otherwise))
     torch.testing.assert_close(other, target, rtol=0.0, atol=1e-4)

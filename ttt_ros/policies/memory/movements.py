@@ -10,14 +10,16 @@ class MovementBasis(nn.Module):
     """A linear code for chunks: principal components of the chunks in training, each coordinate of unit scale there.
 
     Movements of a robot fill few of the dimensions that horizon times joints would give (movement primitives; Paraschos et al., 2013).
-    And few of those show in the picture after the movement: its effects, coordinates along orthonormal directions of the code.
+    And few of those show in the picture after the movement: its effects, which are read off the code along some orthonormal directions. An
+    effect is brought about along others, in which what does not show, such as the height of a hand seen from above, stays as it is.
     The basis belongs to the checkpoint as buffers; it is not trained.
     """
 
     mean: Tensor
     components: Tensor
     scales: Tensor
-    directions: Tensor
+    readout: Tensor
+    drive: Tensor
 
     def __init__(self, *, horizon: int, joints: int, code: int, effects: int) -> None:
         super().__init__()
@@ -25,7 +27,8 @@ class MovementBasis(nn.Module):
         self.register_buffer("mean", torch.zeros(horizon * joints))
         self.register_buffer("components", torch.eye(code, horizon * joints))
         self.register_buffer("scales", torch.ones(code))
-        self.register_buffer("directions", torch.eye(effects, code))
+        self.register_buffer("readout", torch.eye(effects, code))
+        self.register_buffer("drive", torch.eye(effects, code))
 
     @torch.no_grad()
     def fit(self, chunks: Tensor) -> float:
@@ -46,29 +49,32 @@ class MovementBasis(nn.Module):
         return float((self.chunks(self.codes(chunks.float())) - chunks).abs().max())
 
     @torch.no_grad()
-    def fit_directions(self, jacobians: Tensor) -> None:
-        """Finds the directions of the code in which the end of a movement moves most what is seen of it; the basis must be fitted before.
+    def fit_effects(self, jacobians: Tensor, *, seen: int) -> None:
+        """Finds what the end of a movement changes in what is seen of it, and how to change that alone; the basis must be fitted before.
 
         Args:
-            jacobians: of what is seen by the last positions of movements, (n, seen, joints), per rad.
+            jacobians: of what the end of a movement leads to by its last positions, (n, outcomes, joints), per rad.
+            seen: how many outcomes, the first ones, are seen; the others are not to change with the effects.
 
         Raises:
-            RecordingError: fewer rows in all than effects.
+            RecordingError: too few movements.
         """
+        if len(jacobians) < len(self.scales):
+            raise RecordingError(f"{len(jacobians)} movements cannot tell what {len(self.scales)} numbers of each change; record more")
         ends = (self.scales[:, None] * self.components).reshape(-1, self.horizon, self.joints)[:, -1]
-        sensitivities = (jacobians @ ends.T).flatten(0, 1).double()
-        if len(sensitivities) < len(self.directions):
-            raise RecordingError(f"{len(jacobians)} movements cannot tell {len(self.directions)} effects apart; record more")
-        _, _, axes = torch.linalg.svd(sensitivities, full_matrices=False)
-        self.directions.copy_(_with_fixed_signs(axes[: len(self.directions)]))
+        sensitivities = (jacobians @ ends.T).double()
+        _, _, axes = torch.linalg.svd(sensitivities[:, :seen].flatten(0, 1), full_matrices=False)
+        readout = _with_fixed_signs(axes[: len(self.readout)])
+        self.readout.copy_(readout)
+        self.drive.copy_(_beside(readout, sensitivities[:, seen:].flatten(0, 1), count=jacobians.shape[1] - seen))
 
     def effects(self, codes: Tensor) -> Tensor:
         """Effects (..., effects) of movements with codes (..., code)."""
-        return codes @ self.directions.T
+        return codes @ self.readout.T
 
     def with_effects(self, codes: Tensor, effects: Tensor) -> Tensor:
-        """Codes (..., code) with ``effects``, (..., effects), added to theirs and nothing else changed."""
-        return codes + effects @ self.directions
+        """Codes (..., code) with ``effects``, (..., effects), added to theirs."""
+        return codes + effects @ self.drive
 
     def codes(self, chunks: Tensor) -> Tensor:
         """Codes (..., code) of chunks (..., horizon, joints), rad."""
@@ -78,6 +84,23 @@ class MovementBasis(nn.Module):
         """Chunks (..., horizon, joints), rad, of codes (..., code)."""
         flat = self.mean + (codes * self.scales) @ self.components
         return flat.reshape(*codes.shape[:-1], self.horizon, self.joints)
+
+
+def _beside(readout: Tensor, unseen: Tensor, *, count: int) -> Tensor:
+    """Directions with the same effects as those of ``readout`` in which the ``count`` outcomes that are not seen change least on average.
+
+    Each is corrected along as many directions without any effect, those that change these outcomes most: least squares.
+
+    Args:
+        readout: (effects, code), orthonormal.
+        unseen: sensitivities (n, code) of the outcomes that are not seen.
+    """
+    aside = torch.eye(readout.shape[1], dtype=readout.dtype) - readout.T @ readout
+    moments = unseen.T @ unseen
+    _, directions = torch.linalg.eigh(aside @ moments @ aside)
+    free = directions[:, directions.shape[1] - count :].T
+    correction: Tensor = readout @ moments @ free.T @ torch.linalg.pinv(free @ moments @ free.T) @ free
+    return readout - correction
 
 
 def _with_fixed_signs(axes: Tensor) -> Tensor:

@@ -174,4 +174,4 @@ def fit_statistics(policy: MemoryPolicy, sequences: Sequences) -> None:
     policy.position_scale.copy_(positions.std(dim=0).clamp(min=_SMALLEST_SCALE))
     chunks = torch.cat([sequences.labels.flatten(0, 2), sequences.executed.flatten(0, 1)])
     policy.movements.fit(chunks[:: max(1, len(chunks) // _CHUNKS)])
-    policy.movements.fit_directions(sequences.jacobians.flatten(0, 1)[..., :_SEEN, :])
+    policy.movements.fit_effects(sequences.jacobians.flatten(0, 1), seen=_SEEN)
