@@ -22,7 +22,7 @@ from ttt_ros.simulation.engine import Simulation
 from ttt_ros.simulation.robots import Robot
 
 CONFIG = Path(__file__).parents[1] / "config"
-POINTING = ClosedLoopConfig(parameters=CONFIG / "policy_node.yaml", rules=CONFIG / "safeguard.yaml", seed=3, goals=3)
+POINTING = ClosedLoopConfig(parameters=CONFIG / "policy_node.yaml", rules=CONFIG / "safeguard.yaml", seed=5, goals=3)
 REACTIVE = ClosedLoopConfig(parameters=CONFIG / "policy_node_reactive.yaml", rules=CONFIG / "safeguard_reactive.yaml", seed=3, goals=1)
 
 UNREAD = {"loss_ratio", "sensor_publishers"}

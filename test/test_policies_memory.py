@@ -202,8 +202,8 @@ def test_where_everything_is_seen_effects_are_brought_about_as_they_are_read():
 
 
 def test_too_few_movements_for_the_effects_are_refused():
-    with pytest.raises(RecordingError, match="3 movements cannot tell what 4 numbers of each change"):
-        MovementBasis(horizon=10, joints=3, code=4, effects=2).fit_effects(torch.ones(3, 2, 3), seen=2)
+    with pytest.raises(RecordingError, match="1 movements cannot tell 3 effects apart"):
+        MovementBasis(horizon=10, joints=3, code=4, effects=3).fit_effects(torch.ones(1, 2, 3), seen=2)
 
 
 @torch.no_grad()

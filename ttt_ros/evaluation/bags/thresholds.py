@@ -67,7 +67,7 @@ class Thresholds:
     max_action_increase: Change = 0.02
     min_loss_decrease: Change | None = 0.0
     min_action_decrease: Change | None = None
-    max_drift: Positive = 6.0
+    max_drift: Positive = 3.0
     max_at_greatest: Share = 0.5
     max_action_deviation: Positive = 1.0
     min_flipped_loss: Change = 0.0

@@ -59,8 +59,8 @@ class MovementBasis(nn.Module):
         Raises:
             RecordingError: too few movements.
         """
-        if len(jacobians) < len(self.scales):
-            raise RecordingError(f"{len(jacobians)} movements cannot tell what {len(self.scales)} numbers of each change; record more")
+        if len(jacobians) * seen < len(self.readout):
+            raise RecordingError(f"{len(jacobians)} movements cannot tell {len(self.readout)} effects apart; record more")
         ends = (self.scales[:, None] * self.components).reshape(-1, self.horizon, self.joints)[:, -1]
         sensitivities = (jacobians @ ends.T).double()
         _, _, axes = torch.linalg.svd(sensitivities[:, :seen].flatten(0, 1), full_matrices=False)
