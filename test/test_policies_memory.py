@@ -209,6 +209,8 @@ def test_too_few_movements_for_the_effects_are_refused():
 @torch.no_grad()
 def test_fast_weights_change_the_effects_of_a_movement_and_nothing_else():
     policy = small_memory_policy()
+    policy.movements.fit_effects(torch.randn(50, 3, len(SPECIFICATION.joint_names)), seen=2)
+    assert (policy.movements.drive - policy.movements.readout).abs().max() > 0.01
     features, base = random_transitions(6).features, policy.base_fast_weights()
     other = {name: torch.randn_like(weight) for name, weight in base.items()}
     change = policy.act_code(features, other) - policy.act_code(features, base)

@@ -211,6 +211,9 @@ def test_the_whole_pipeline_ends_with_a_policy_that_says_where_it_comes_from(tmp
     policy = load_policy(path)
     assert policy.config.memory is MemoryKind.WINDOW
     assert policy.statistics is not None
+    movements = policy.movements
+    assert (movements.readout - torch.eye(*movements.readout.shape)).abs().max() > 0.01, "the effects were not fitted"
+    torch.testing.assert_close(movements.drive @ movements.readout.T, torch.eye(len(movements.readout)), rtol=0.0, atol=1e-4)
     facts = read_header(path).training
     assert facts["config"]["outer"]["steps"] == 2
     stages = {stage: read_header(tmp_path / stage / "policy.safetensors").training for stage in ("pretraining", "round-0", "cloning")}
