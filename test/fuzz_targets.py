@@ -2,36 +2,23 @@
 
 import hashlib
 import json
-import shutil
-import sqlite3
 import struct
 import zlib
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import replace
-from functools import cached_property
 from pathlib import Path
 from random import Random
 from typing import Any
 
-import cv2
-import numpy as np
 import torch
-from adapting import store_of, windows
-from example_policies import INSTRUCTIONS, SPECIFICATION, built_in_policy
+from example_policies import INSTRUCTIONS, SPECIFICATION
+from fuzz_material import STRING, SoundMaterial
 from fuzz_mutations import mutated, mutated_json, mutated_yaml, number, real, text
-from mcap.writer import CompressionType
-from mcap.writer import Writer as McapWriter
-from recorded_messages import image, joint_state, trajectory
-from rosbags.rosbag2 import StoragePlugin, Writer
-from small_policy import SmallPolicy, stream
 
 from ttt_ros.adaptation import snapshot
-from ttt_ros.adaptation.configuration import AdaptationConfig
-from ttt_ros.adaptation.journal import Journal, read_journal
-from ttt_ros.adaptation.learner import Learner
+from ttt_ros.adaptation.journal import read_journal
 from ttt_ros.adaptation.recorded_sample import RecordedSample
-from ttt_ros.bags.content import deserialized, image_rgb, joint_positions, types
+from ttt_ros.bags.content import deserialized, image_rgb, joint_positions
 from ttt_ros.bags.reader import BagMessage, BagReader
 from ttt_ros.configuration import load_yaml
 from ttt_ros.control.images import RawImage, decode_compressed, opencv_rgb, policy_image
@@ -39,8 +26,7 @@ from ttt_ros.control.observation import ObservationAssembler
 from ttt_ros.control.orders import Orders, received_order
 from ttt_ros.control.parameter_file import load_parameter_file
 from ttt_ros.errors import TttRosError
-from ttt_ros.policies.checkpoint import load_policy, save_policy
-from ttt_ros.policies.vocabulary import Vocabulary
+from ttt_ros.policies.checkpoint import load_policy
 from ttt_ros.safeguard.configuration import SafeguardConfig
 from ttt_ros.safeguard.control_health import ControlHealth
 from ttt_ros.safeguard.joint_values import joint_values
@@ -56,7 +42,6 @@ _ENCODINGS = (
 _CHANNELS = {"rgba8": 4, "bgra8": 4, "mono8": 1, "bayer_rggb8": 1, "bayer_grbg8": 1, "yuv422": 2, "uyvy": 2, "yuv422_yuy2": 2}
 _CAMERA = SPECIFICATION.cameras[0]
 _JOINTS = SPECIFICATION.joint_names
-_STRING = "std_msgs/msg/String"
 _SECOND = 1_000_000_000
 
 
@@ -65,6 +50,7 @@ class Targets:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._sound = SoundMaterial(folder)
         self._safeguard_config = load_yaml(CONFIG / "safeguard.yaml", SafeguardConfig)
 
     @property
@@ -102,7 +88,7 @@ class Targets:
 
     def compressed_image(self, random: Random) -> object:
         """Pictures of common encoders with spoiled bytes, most often near the header."""
-        sound = random.choice(self._pictures)
+        sound = random.choice(self._sound.pictures)
         border = random.choice((40, 200, len(sound)))
         data = mutated(random, sound[:border]) + sound[border:]
         kind = random.choice(("jpeg", "png", "rgb8; jpeg compressed bgr8", "16UC1; png compressed", text(random)))
@@ -120,7 +106,7 @@ class Targets:
     def instruction(self, random: Random) -> object:
         """Words and what is none."""
         words = " ".join(random.choice((text(random), *INSTRUCTIONS[0].split())) for _ in range(random.randrange(8)))
-        return self._vocabulary.encode(words, length=5)
+        return self._sound.vocabulary.encode(words, length=5)
 
     def order(self, random: Random) -> object:
         """Orders of any content, in any order in time."""
@@ -164,7 +150,7 @@ class Targets:
 
     def recorded_message(self, random: Random) -> object:
         """Serialized messages with spoiled bytes, read as those of a bag are."""
-        kind, cdr = random.choice(self._recorded)
+        kind, cdr = random.choice(self._sound.recorded)
         message = deserialized(BagMessage("/topic", kind, 0, mutated(random, cdr)))
         if kind.startswith("sensor_msgs/msg/Image"):
             return policy_image(image_rgb(message), _CAMERA)
@@ -173,10 +159,10 @@ class Targets:
     def journal(self, random: Random) -> object:
         """Records with spoiled values and checksums that fit, or spoiled bytes."""
         if random.random() < 0.5:
-            content = mutated(random, self._journal)
+            content = mutated(random, self._sound.journal)
         else:
             lines, crc = [], 0
-            for line in self._journal.splitlines():
+            for line in self._sound.journal.splitlines():
                 record = json.loads(line)
                 del record["crc32"]
                 body = json.dumps(mutated_json(random, record, most=1), separators=(",", ":")).encode()[:-1]
@@ -193,9 +179,9 @@ class Targets:
     def snapshot(self, random: Random) -> object:
         """Spoiled bytes, or a spoiled description with a seal that fits."""
         if random.random() < 0.5:
-            content = mutated(random, self._snapshot)
+            content = mutated(random, self._sound.snapshot)
         else:
-            header, data = _split(self._snapshot)
+            header, data = _split(self._sound.snapshot)
             facts = header["__metadata__"]
             del facts["seal"]
             header = mutated_json(random, header, most=2)
@@ -204,14 +190,14 @@ class Targets:
                 facts["seal"] = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
             content = _joined(header, data)
         path = self._written("snapshot.safetensors", content)
-        return snapshot.load(path, base=self._base, base_checksum="base", drift_limit=5.0)
+        return snapshot.load(path, base=self._sound.base, base_checksum="base", drift_limit=5.0)
 
     def checkpoint(self, random: Random) -> object:
         """Spoiled bytes, or a spoiled header around sound tensors."""
         if random.random() < 0.4:
-            content = mutated(random, self._checkpoint)
+            content = mutated(random, self._sound.checkpoint)
         else:
-            header, data = _split(self._checkpoint)
+            header, data = _split(self._sound.checkpoint)
             facts = json.loads(header["__metadata__"]["ttt_ros"])
             header["__metadata__"]["ttt_ros"] = json.dumps(mutated_json(random, facts, most=2))
             content = _joined(mutated_json(random, header, most=1) if random.random() < 0.3 else header, data)
@@ -219,22 +205,22 @@ class Targets:
 
     def parameter_file(self, random: Random) -> object:
         """Lines of the shipped file of the policy node, spoiled."""
-        return load_parameter_file(self._written("parameters.yaml", mutated_yaml(random, self._parameters)))
+        return load_parameter_file(self._written("parameters.yaml", mutated_yaml(random, self._sound.parameters)))
 
     def configuration(self, random: Random) -> object:
         """Lines of the shipped rules of the safeguard, spoiled."""
-        return load_yaml(self._written("rules.yaml", mutated_yaml(random, self._rules)), SafeguardConfig)
+        return load_yaml(self._written("rules.yaml", mutated_yaml(random, self._sound.rules)), SafeguardConfig)
 
     def mcap_bag(self, random: Random) -> object:
         """Files of every compression with spoiled bytes, read strictly or as far as they are sound."""
-        path = self._written("bag.mcap", mutated(random, random.choice(self._mcap_files)))
+        path = self._written("bag.mcap", mutated(random, random.choice(self._sound.mcap_files)))
         return _read_bag(path, salvage=random.random() < 0.7)
 
     def sqlite_bag(self, random: Random) -> object:
         """Likewise of the other storage, and its metadata.yaml."""
         folder = self._folder / "bag"
         folder.mkdir(exist_ok=True)
-        storage, metadata = self._sqlite_bag
+        storage, metadata = self._sound.sqlite_bag
         spoil_metadata = random.random() < 0.3
         (folder / "metadata.yaml").write_bytes(mutated(random, metadata) if spoil_metadata else metadata)
         (folder / "bag.db3").write_bytes(storage if spoil_metadata else mutated(random, storage, most=20))
@@ -282,109 +268,6 @@ class Targets:
         else:
             assembler.add_joints(stamp, *_joints(random))
 
-    @cached_property
-    def _vocabulary(self) -> Vocabulary:
-        return Vocabulary.of(INSTRUCTIONS)
-
-    @cached_property
-    def _pictures(self) -> list[bytes]:
-        pixels = np.random.default_rng(0).integers(0, 256, (32, 32, 3), dtype=np.uint8)
-        smooth = cv2.GaussianBlur(pixels, (9, 9), 3)
-        options: list[tuple[str, list[int]]] = [
-            (".png", []),
-            (".jpg", []),
-            (".jpg", [cv2.IMWRITE_JPEG_PROGRESSIVE, 1]),
-            (".jpg", [cv2.IMWRITE_JPEG_RST_INTERVAL, 1]),
-        ]
-        colour = [cv2.imencode(kind, smooth, flags)[1].tobytes() for kind, flags in options]
-        return [*colour, cv2.imencode(".png", smooth[..., 0])[1].tobytes(), cv2.imencode(".jpg", smooth[..., 0])[1].tobytes()]
-
-    @cached_property
-    def _recorded(self) -> list[tuple[str, bytes]]:
-        messages = [image(), joint_state(["a", "b"], [0.0, 1.0]), trajectory(["a", "b"], [0.0, 1.0])]
-        kinds = [message.__msgtype__ for message in messages]
-        return [(kind, bytes(types().serialize_cdr(message, kind))) for kind, message in zip(kinds, messages, strict=True)]
-
-    @cached_property
-    def _journal(self) -> bytes:
-        policy = SmallPolicy()
-        learner = Learner(policy, AdaptationConfig(), store_of(policy))
-        path = self._folder / "sound_journal"
-        path.unlink(missing_ok=True)
-        journal = Journal(
-            path,
-            configuration=AdaptationConfig(),
-            base_checksum="base",
-            version=learner.store.base,
-            inference_threads=1,
-            seed=0,
-            package_version="1.0",
-        )
-        for window in windows(stream(policy, 9, shift=1.0)):
-            report = learner.adapt(window, epoch=0)
-            journal.window(replace(report), window=window, permitted=True, current=learner.store.current)
-        journal.reset(learner.store.base, epoch=1)
-        journal.close()
-        return path.read_bytes()
-
-    @cached_property
-    def _base(self) -> Any:
-        return store_of(SmallPolicy(hidden=4)).base
-
-    @cached_property
-    def _snapshot(self) -> bytes:
-        base = self._base
-        path = self._folder / "sound.safetensors"
-        momentum = {name: torch.zeros_like(weight) for name, weight in base.weights.items()}
-        snapshot.save(replace(base, momentum=momentum), path, base_checksum="base")
-        return path.read_bytes()
-
-    @cached_property
-    def _checkpoint(self) -> bytes:
-        path = self._folder / "sound_policy.safetensors"
-        save_policy(built_in_policy(), path, training={"steps": 3})
-        return path.read_bytes()
-
-    @cached_property
-    def _parameters(self) -> str:
-        return _without_comments(CONFIG / "policy_node.yaml", most=32)
-
-    @cached_property
-    def _rules(self) -> str:
-        return _without_comments(CONFIG / "safeguard.yaml", most=9)
-
-    @cached_property
-    def _mcap_files(self) -> list[bytes]:
-        return [self._mcap_file(each, summary=summary) for each in CompressionType for summary in (True, False)]
-
-    def _mcap_file(self, compression: CompressionType, *, summary: bool) -> bytes:
-        path = self._folder / "sound.mcap"
-        with path.open("wb") as file:
-            writer = McapWriter(
-                file, chunk_size=200, compression=compression, use_statistics=summary, use_summary_offsets=summary, repeat_channels=summary
-            )
-            writer.start(profile="ros2")
-            schema = writer.register_schema(name=_STRING, encoding="ros2msg", data=b"string data")
-            channel = writer.register_channel(topic="/text", message_encoding="cdr", schema_id=schema)
-            for stamp in range(12):
-                writer.add_message(channel, log_time=stamp, publish_time=stamp, data=_string(f"{stamp}" * 10))
-            writer.finish()
-        return path.read_bytes()
-
-    @cached_property
-    def _sqlite_bag(self) -> tuple[bytes, bytes]:
-        folder = self._folder / "sound"
-        shutil.rmtree(folder, ignore_errors=True)
-        with Writer(folder, version=8, storage_plugin=StoragePlugin.SQLITE3) as writer:
-            topic = writer.add_connection("/text", _STRING, typestore=types())
-            for stamp in range(12):
-                writer.write(topic, stamp, _string(f"{stamp}"))
-        (folder / "sound.db3").rename(folder / "bag.db3")
-        with sqlite3.connect(folder / "bag.db3") as database:
-            database.execute("PRAGMA journal_mode=DELETE")
-        metadata = (folder / "metadata.yaml").read_text(encoding="utf-8").replace("sound.db3", "bag.db3")
-        return (folder / "bag.db3").read_bytes(), metadata.encode()
-
 
 def refusal_of(target: Target, random: Random) -> str | None:
     """What a target says against its case, None if it takes it; any other error is let through."""
@@ -417,10 +300,6 @@ def _joints(random: Random) -> tuple[list[str], list[float]]:
     return names, [real(random) for _ in range(max(count, 0))]
 
 
-def _string(words: str) -> bytes:
-    return bytes(types().serialize_cdr(types().types[_STRING](data=words), _STRING))
-
-
 def _split(file: bytes) -> tuple[dict[str, Any], bytes]:
     """Header and data of a safetensors file."""
     (length,) = struct.unpack_from("<Q", file)
@@ -432,16 +311,11 @@ def _joined(header: Mapping[str, Any], data: bytes) -> bytes:
     return struct.pack("<Q", len(text)) + text + data
 
 
-def _without_comments(path: Path, *, most: int) -> str:
-    lines = (line.partition("  #")[0].rstrip() for line in path.read_text(encoding="utf-8").splitlines())
-    return "\n".join([line for line in lines if line.strip() and not line.strip().startswith("#")][:most])
-
-
 def _read_bag(path: Path, *, salvage: bool) -> object:
     with BagReader(path, salvage=salvage) as bag:
         assert bag.topics is not None
         for message in bag.messages():
-            if message.message_type == _STRING:
+            if message.message_type == STRING:
                 with _refusing():
                     deserialized(message)
         assert bag.start <= bag.start + bag.duration * 1e9

@@ -1,9 +1,7 @@
-"""Bags in every storage and compression, and damaged ones: what is sound is read, and what is not is said."""
+"""Of a damaged bag what is sound is read, and what is not is said."""
 
-import dataclasses
 import shutil
 import sqlite3
-import struct
 import tracemalloc
 from itertools import pairwise
 from pathlib import Path
@@ -15,115 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from mcap.reader import make_reader
 from mcap.writer import CompressionType
-from mcap.writer import Writer as McapWriter
-from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
+from rosbags.rosbag2 import Writer
+from written_bags import STRING, TYPES, foreign, mcap_file, read, string, written
 
-from ttt_ros.bags.message_types import message_types
-from ttt_ros.bags.offered_qos import OfferedQos
 from ttt_ros.bags.reader import BagMessage, BagReader
-from ttt_ros.bags.writer import BagWriter
 from ttt_ros.errors import RecordingError
-
-STRING = "std_msgs/msg/String"
-QOS = OfferedQos(reliable=True, latched=True, depth=1)
-STORAGES = [
-    *((StoragePlugin.MCAP, mode) for mode in CompressionMode),
-    *((StoragePlugin.SQLITE3, mode) for mode in CompressionMode if mode is not CompressionMode.STORAGE),  # it has none of its own
-]
-TYPES = message_types(message_packages={})
-
-
-def string(text: str) -> bytes:
-    return bytes(TYPES.serialize_cdr(TYPES.types[STRING](data=text), STRING))
-
-
-def written(path: Path, *, messages: int = 300, size: int = 20_000, first: int = 0) -> Path:
-    """A bag of several chunks; the messages are numbered by their stamps."""
-    with BagWriter(path, message_packages={}) as bag:
-        bag.add_topic("/text", STRING, qos=QOS)
-        for stamp in range(first, first + messages):
-            bag.write("/text", stamp, string(f"{stamp} " + "x" * size))
-    return path
-
-
-def mcap_file(bag: Path) -> Path:
-    return next(bag.glob("*.mcap"))
-
-
-def read(path: Path) -> tuple[list[BagMessage], str]:
-    with BagReader(path, salvage=True) as bag:
-        messages = list(bag.messages())
-        return messages, bag.damage
-
-
-@pytest.mark.parametrize("salvage", [False, True])
-@pytest.mark.parametrize(("storage", "mode"), STORAGES)
-def test_every_storage_and_compression_is_read(tmp_path: Path, storage: StoragePlugin, mode: CompressionMode, salvage: bool) -> None:
-    writer = Writer(tmp_path / "bag", version=8, storage_plugin=storage)
-    writer.set_compression(mode, CompressionFormat.ZSTD)
-    with writer:
-        topic = writer.add_connection("/text", STRING, typestore=TYPES)
-        for stamp in range(5):
-            writer.write(topic, stamp, string(f"{stamp}"))
-    with BagReader(tmp_path / "bag", salvage=salvage) as bag:
-        assert [(topic.name, topic.message_type, topic.count) for topic in bag.topics] == [("/text", STRING, 5)]
-        assert list(bag.messages()) == [("/text", STRING, stamp, string(f"{stamp}")) for stamp in range(5)]
-        assert (bag.start, bag.duration, bag.damage) == (0, 4e-9, "")
-
-
-@pytest.mark.parametrize("salvage", [False, True])
-def test_a_file_of_sqlite_is_read_without_its_folder(tmp_path: Path, salvage: bool) -> None:
-    with Writer(tmp_path / "bag", version=8) as writer:
-        writer.write(writer.add_connection("/text", STRING, typestore=TYPES), 7, string("seven"))
-    with BagReader(tmp_path / "bag" / "bag.db3", salvage=salvage) as bag:
-        assert list(bag.messages()) == [("/text", STRING, 7, string("seven"))]
-
-
-def split_bag(folder: Path) -> Path:
-    """Three files, and a metadata.yaml that names them as ``ros2 bag record --max-bag-size`` does."""
-    for number, first in enumerate((0, 100, 200)):
-        bag = written(folder / f"part{number}", messages=100, size=100, first=first)
-        mcap_file(bag).rename(folder / f"split_{number}.mcap")
-    metadata = (folder / "part0" / "metadata.yaml").read_text()
-    metadata = metadata.replace(
-        "relative_file_paths:\n  - part0.mcap", "".join(["relative_file_paths:", *(f"\n  - split_{n}.mcap" for n in range(3))])
-    )
-    (folder / "metadata.yaml").write_text(
-        metadata.replace("message_count: 100", "message_count: 300").replace("nanoseconds: 99", "nanoseconds: 299")
-    )
-    for number in range(3):
-        shutil.rmtree(folder / f"part{number}")
-    return folder
-
-
-@pytest.mark.parametrize("salvage", [False, True])
-def test_split_files_are_one_bag(tmp_path: Path, salvage: bool) -> None:
-    with BagReader(split_bag(tmp_path), salvage=salvage) as bag:
-        assert [message.stamp for message in bag.messages()] == list(range(300))
-        assert (bag.topics[0].count, bag.duration, bag.damage) == (300, 299e-9, "")
-
-
-def test_a_missing_file_of_a_split_bag_is_said(tmp_path: Path) -> None:
-    (split_bag(tmp_path) / "split_1.mcap").unlink()
-    messages, damage = read(tmp_path)
-    assert [message.stamp for message in messages] == [*range(100), *range(200, 300)]
-    assert damage == "split_1.mcap is missing"
-
-
-@settings(max_examples=20, deadline=None)
-@given(times=st.lists(st.integers(min_value=0, max_value=2**62), min_size=1, max_size=40), size=st.sampled_from([1, 400_000]))
-def test_a_sound_bag_is_read_as_strictly(tmp_path_factory: pytest.TempPathFactory, times: list[int], size: int) -> None:
-    path = tmp_path_factory.mktemp("bags") / "bag"
-    with BagWriter(path, message_packages={}) as writer:
-        writer.add_topic("/a", STRING, qos=QOS)
-        writer.add_topic("/b", STRING, qos=QOS)
-        for index, stamp in enumerate(times):
-            writer.write("/b" if index % 2 else "/a", stamp, string(f"{index}" + "x" * size))
-    with BagReader(path) as strict, BagReader(path, salvage=True) as salvaged:
-        assert (salvaged.topics, salvaged.start, salvaged.duration, salvaged.damage) == (strict.topics, strict.start, strict.duration, "")
-        assert list(salvaged.messages()) == list(strict.messages())
-        assert list(salvaged.messages(["/a"])) == list(strict.messages(["/a"]))
-        assert list(salvaged.messages([])) == []
 
 
 def test_a_file_cut_anywhere_gives_the_messages_before_the_cut(tmp_path: Path) -> None:
@@ -177,31 +71,6 @@ def test_a_corrupt_chunk_costs_its_own_messages_alone(tmp_path: Path, compressio
         assert bag.damage == said
 
 
-def test_of_a_bag_with_an_index_no_chunk_is_read_before_its_messages_are_asked_for(tmp_path: Path) -> None:
-    path = foreign(tmp_path / "bag.mcap", compression=CompressionType.NONE)
-    content = bytearray(path.read_bytes())
-    content[1000] ^= 0xFF  # the checksum of its chunk tells, once it is read
-    path.write_bytes(content)
-    with BagReader(path, salvage=True) as bag:
-        assert bag.damage == ""
-        assert len(list(bag.messages())) < 1000
-        assert "bag.mcap is corrupt at byte" in bag.damage
-
-
-@pytest.mark.parametrize("field", ["chunk_start_offset", "chunk_length", "message_start_time", "message_end_time"])
-def test_an_index_that_contradicts_the_file_is_not_believed(tmp_path: Path, field: str) -> None:
-    path = foreign(tmp_path / "bag.mcap", compression=CompressionType.NONE)
-    with path.open("rb") as indexed:
-        index = make_reader(indexed).get_summary().chunk_indexes[3]
-    fields = (index.message_start_time, index.message_end_time, index.chunk_start_offset, index.chunk_length)
-    garbled = dataclasses.replace(index, **{field: getattr(index, field) + 16})
-    wrong = (garbled.message_start_time, garbled.message_end_time, garbled.chunk_start_offset, garbled.chunk_length)
-    path.write_bytes(path.read_bytes().replace(struct.pack("<QQQQ", *fields), struct.pack("<QQQQ", *wrong)))
-    messages, damage = read(path)
-    assert [message.stamp for message in messages] == list(range(1000))
-    assert damage == ""
-
-
 def test_a_garbled_chunk_without_checksum_gives_the_messages_before_the_damage(tmp_path: Path) -> None:
     bag = written(tmp_path / "bag")
     content = bytearray(mcap_file(bag).read_bytes())
@@ -212,28 +81,6 @@ def test_a_garbled_chunk_without_checksum_gives_the_messages_before_the_damage(t
     assert numbers[:9] == list(range(9))
     assert numbers[-200:] == list(range(100, 300))
     assert "is corrupt at byte" in damage
-
-
-def foreign(path: Path, *, compression: CompressionType, chunks: bool = True, summary: bool = True) -> Path:
-    """A thousand messages with checksums, as the recorder of ROS writes them."""
-    with path.open("wb") as file:
-        writer = McapWriter(
-            file,
-            chunk_size=4000,
-            compression=compression,
-            use_chunking=chunks,
-            use_statistics=summary,
-            use_summary_offsets=summary,
-            repeat_channels=summary,
-            repeat_schemas=summary,
-        )
-        writer.start(profile="ros2")
-        schema = writer.register_schema(name=STRING, encoding="ros2msg", data=b"string data")
-        channel = writer.register_channel(topic="/text", message_encoding="cdr", schema_id=schema)
-        for stamp in range(1000):
-            writer.add_message(channel, log_time=stamp, publish_time=stamp, data=string(f"{stamp * 7919} {stamp**7}"))
-        writer.finish()
-    return path
 
 
 def test_a_folder_without_metadata_is_read_and_said(tmp_path: Path) -> None:
@@ -297,39 +144,6 @@ def test_a_damaged_database_gives_what_comes_before_the_damage(tmp_path: Path) -
     assert 30 < len(messages) < 70
     assert [message.stamp for message in messages] == list(range(len(messages)))
     assert "bag.db3 is damaged" in damage
-
-
-def test_topics_of_other_systems_are_left_out_and_said(tmp_path: Path) -> None:
-    with (tmp_path / "bag.mcap").open("wb") as file:
-        writer = McapWriter(file)
-        writer.start(profile="")
-        schema = writer.register_schema(name=STRING, encoding="ros2msg", data=b"string data")
-        for topic, encoding in (("/text", "cdr"), ("/json", "json")):
-            channel = writer.register_channel(topic=topic, message_encoding=encoding, schema_id=schema)
-            writer.add_message(channel, log_time=5, publish_time=5, data=string("five"))
-        writer.finish()
-    messages, damage = read(tmp_path / "bag.mcap")
-    assert messages == [("/text", STRING, 5, string("five"))]
-    assert damage == "/json of bag.mcap are left out, since they carry no ROS messages"
-
-
-def test_a_bag_with_one_message_is_read(tmp_path: Path) -> None:
-    with BagReader(written(tmp_path / "bag", messages=1, first=9), salvage=True) as bag:
-        assert [message.stamp for message in bag.messages()] == [9]
-        assert (bag.start, bag.duration) == (9, 0.0)
-
-
-def test_an_empty_bag_is_refused_also_when_salvaging(tmp_path: Path) -> None:
-    with pytest.raises(RecordingError, match="holds no message; check that its topics were published"):
-        BagReader(written(tmp_path / "bag", messages=0), salvage=True)
-
-
-def test_a_missing_topic_is_refused_also_when_salvaging(tmp_path: Path) -> None:
-    with (
-        BagReader(written(tmp_path / "bag", messages=1), salvage=True) as bag,
-        pytest.raises(RecordingError, match="no topic /camera; it has /text"),
-    ):
-        bag.messages(["/camera"])
 
 
 @pytest.mark.parametrize("content", [b"", b"\x89MCAP0\r\n", b"not a bag at all", b"\x89MCAP0\r\n" + bytes(10_000)])

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 from deployment_bags import PARAMETERS, STREAMS, record_deployment
-from test_evaluation_journal_verification import rewritten, sealed, stamp_of
 from typer.testing import CliRunner
+from verified_journals import rewritten, sealed, stamp_of
 
 from ttt_ros.adaptation.journal import read_journal
 from ttt_ros.bags.mapping import StreamMapping
