@@ -13,7 +13,7 @@ from ttt_ros.control.orders import Order
 from ttt_ros.control.schedule import Chunk
 from ttt_ros.control.session import Session, SessionConfig
 from ttt_ros.policies.protocol import Policy
-from ttt_ros.safeguard.ladder import Mode
+from ttt_ros.safeguard.ladder import LATCHING, Mode
 
 PERIOD = 50_000_000
 """Nanoseconds of one control step of the policies in the tests."""
@@ -67,10 +67,17 @@ class Bench:
         self.session.assembler.set_instruction(instruction)
 
     def order(self, mode: Mode, *, trusted: int = 10**9, validity: float = 1.0, times: int = 2) -> None:
-        """What the safeguard says, often enough to be believed."""
+        """What the safeguard says, often enough to be believed; somebody resets it before it allows better than hold."""
         reasons = () if mode == Mode.ADAPTING else (f"ordered {mode.label}",)
         for _ in range(times):
-            order = Order(mode=mode, permit=mode == Mode.ADAPTING, validity=validity, trusted_version=trusted, reasons=reasons)
+            order = Order(
+                mode=mode,
+                permit=mode == Mode.ADAPTING,
+                validity=validity,
+                trusted_version=trusted,
+                reasons=reasons,
+                reset=0 if mode >= LATCHING else self.now,
+            )
             self.session.loop.orders.receive(order, self.now)
 
     def sense(self) -> None:

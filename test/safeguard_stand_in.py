@@ -1,5 +1,6 @@
 """A safeguard node's orders, given by hand."""
 
+from builtin_interfaces.msg import Time
 from ros_graph import Graph
 from ttt_ros.msg import SafeguardState
 
@@ -16,10 +17,15 @@ class SafeguardStandIn:
         self._states = graph.publisher(SafeguardState, "safeguard/state", LATCHED)
 
     def order(self, mode: int, *, validity: float = LONG, trusted_version: int = 0, reasons: tuple[str, ...] = ()) -> None:
-        """Orders ``mode``, with a permit if it is adapting."""
+        """Orders ``mode``, with a permit if it is adapting; a reset has come before what is better than hold."""
         permit = mode == SafeguardState.ADAPTING
         self._order = SafeguardState(
-            mode=mode, permit=permit, permit_validity=validity, trusted_version=trusted_version, reasons=list(reasons)
+            mode=mode,
+            permit=permit,
+            permit_validity=validity,
+            trusted_version=trusted_version,
+            reasons=list(reasons),
+            reset=Time(sec=int(mode < SafeguardState.HOLD)),
         )
         self.send(self._order)
 

@@ -11,8 +11,8 @@ from ttt_ros.safeguard.ladder import Mode
 SECOND = 1_000_000_000
 
 
-def _order(mode: Mode = Mode.ADAPTING) -> Order:
-    return Order(mode=mode, permit=mode == Mode.ADAPTING, validity=0.2, trusted_version=7, reasons=())
+def _order(mode: Mode = Mode.ADAPTING, *, reset: int = 0) -> Order:
+    return Order(mode=mode, permit=mode == Mode.ADAPTING, validity=0.2, trusted_version=7, reasons=(), reset=reset)
 
 
 def test_without_any_order_the_mode_is_base_and_nothing_is_permitted() -> None:
@@ -58,6 +58,36 @@ def test_hold_and_stop_stay_in_force_when_the_safeguard_falls_silent(mode: Mode)
     assert orders.in_force(1000 * SECOND).mode == mode
 
 
+@pytest.mark.parametrize("before", [0, 5 * SECOND])
+@pytest.mark.parametrize("mode", [Mode.HOLD, Mode.STOP])
+def test_hold_and_stop_outlive_the_safeguard_that_ordered_them_until_the_next_one_is_reset(mode: Mode, before: int) -> None:
+    orders = Orders()
+    orders.receive(_order(mode, reset=before), 10 * SECOND)
+    for _ in range(3):
+        orders.receive(_order(), 11 * SECOND)
+    held = orders.in_force(11 * SECOND)
+    assert (held.mode, held.permit) == (mode, False)
+    assert "was started anew" in held.reasons[0]
+    assert "~/reset" in held.reasons[0]
+    for _ in range(2):
+        orders.receive(_order(reset=12 * SECOND), 12 * SECOND)
+    assert orders.in_force(12 * SECOND).mode == Mode.ADAPTING
+
+
+def test_without_a_reset_stop_does_not_become_hold() -> None:
+    orders = Orders()
+    orders.receive(_order(Mode.STOP), SECOND)
+    orders.receive(_order(Mode.HOLD), SECOND)
+    assert orders.in_force(SECOND).mode == Mode.STOP
+
+
+def test_a_reset_that_lifted_an_earlier_hold_does_not_lift_the_next_one() -> None:
+    orders = Orders()
+    orders.receive(_order(Mode.HOLD, reset=5 * SECOND), 10 * SECOND)
+    orders.receive(_order(reset=5 * SECOND), 11 * SECOND)
+    assert orders.in_force(11 * SECOND).mode == Mode.HOLD
+
+
 def test_the_reason_for_base_names_age_and_limit() -> None:
     orders = Orders()
     orders.receive(_order(), SECOND)
@@ -65,7 +95,7 @@ def test_the_reason_for_base_names_age_and_limit() -> None:
 
 
 def _received(**changes: object) -> Order:
-    fields = {"mode": 0, "permit": True, "validity": 0.2, "trusted_version": 7, "reasons": [], "max_validity": 10.0}
+    fields = {"mode": 0, "permit": True, "validity": 0.2, "trusted_version": 7, "reasons": [], "reset": 0, "max_validity": 10.0}
     return received_order(**(fields | changes))
 
 

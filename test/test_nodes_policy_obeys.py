@@ -232,6 +232,27 @@ def test_a_dead_camera_holds_the_arm_and_a_reset_of_the_safeguard_lifts_it(
     robot.run_until(lambda: len(chunks) > held and chunks.latest.weights_version > 0, "adapted chunks after the reset")
 
 
+def test_a_hold_outlives_the_safeguard_that_ordered_it(graph: Graph, robot: RobotStandIn, tiny_checkpoint: Path) -> None:
+    chunks = graph.listen(ActionChunk, "policy/action_chunk")
+    states = graph.listen(SafeguardState, "safeguard/state", LATCHED)
+    start_safeguarded_policy(graph, robot, tiny_checkpoint)
+    robot.run_until(lambda: bool(chunks.messages) and chunks.latest.weights_version > 0, "an adapted chunk")
+    robot.silent.add("scene")
+    robot.run_until(lambda: states.latest.mode == SafeguardState.HOLD, "hold")
+
+    for transition in ("deactivate", "cleanup"):
+        assert graph.transition("safeguard", transition)
+    robot.silent.clear()
+    graph.bring_up("safeguard")
+    robot.run_until(lambda: states.latest.mode == SafeguardState.BASE, "a safeguard that knows nothing of it")
+    held = len(chunks)
+    robot.run_for(1.0)
+    assert len(chunks) == held
+
+    assert graph.call(Trigger, "safeguard/reset", Trigger.Request(), meanwhile=robot.step).success
+    robot.run_until(lambda: len(chunks) > held, "chunks after the reset")
+
+
 def test_a_gradient_beyond_the_limit_is_never_committed(graph: Graph, robot: RobotStandIn, tiny_checkpoint: Path) -> None:
     statuses = graph.listen(AdaptationStatus, "policy/adaptation_status")
     start_safeguarded_policy(graph, robot, tiny_checkpoint, adaptation__gradient_limit=0.001)

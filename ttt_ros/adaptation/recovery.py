@@ -13,6 +13,7 @@ from ttt_ros.adaptation.configuration import AdaptationConfig
 from ttt_ros.adaptation.run_folder import RunFolder, UnendedRun
 from ttt_ros.adaptation.versions import Version, VersionStore
 from ttt_ros.errors import CheckpointError, RecoveryError
+from ttt_ros.policies.tensor_file import parsed_json
 
 PERIOD = 2.0
 """Seconds between two writes at least: a disk has its own pace, and a version lives no longer than that where learning is fast."""
@@ -141,9 +142,10 @@ class Recovery:
         try:
             notes = snapshot.read_notes(self._path)
             version = snapshot.load(self._path, base=base, base_checksum=self._base_checksum, drift_limit=config.drift_limit)
+            adapted_with = parsed_json(notes.get(_CONFIGURATION, ""), source=self._path)
         except CheckpointError as error:
             return Crash(run=run, refusal=str(error))
-        changed = _differences(json.loads(notes.get(_CONFIGURATION, "{}")), json.loads(json.dumps(asdict(config))))
+        changed = _differences(adapted_with, json.loads(json.dumps(asdict(config))))
         if changed:
             return Crash(run=run, refusal=f"its last version was adapted with another configuration: {changed}")
         return Crash(run=run, version=version, saved=notes.get(_SAVED, ""))

@@ -26,6 +26,9 @@ _NOTE = "note."
 
 Value = TypeVar("Value")
 
+_MOST_BYTES = 4 << 30
+"""Of a file that is read at all; fast weights are a small part of a policy."""
+
 _DIGITS = 18
 """Of a version's number, which is sent as 64 bits."""
 
@@ -119,6 +122,9 @@ def read_notes(path: Path) -> dict[str, str]:
 def _read(path: Path, *, device: torch.device) -> tuple[dict[str, str], dict[str, Tensor]]:
     """The description, which is as it was written, and the tensors, which are yet to be checked."""
     try:
+        size = path.stat().st_size
+        if size > _MOST_BYTES:
+            raise CheckpointError(f"snapshot {path} has {size} bytes, at most {_MOST_BYTES} are read; start without it")
         with safe_open(path, framework="pt", device=str(device)) as file:
             names = file.keys()
             metadata, tensors = dict(file.metadata() or {}), {name: file.get_tensor(name) for name in names}

@@ -95,15 +95,10 @@ def soak(
 ) -> None:
     """Run the closed loop with random faults as fast as it goes, and check at every chunk what must always hold."""
     from ttt_ros.control.shipped_configuration import shipped_configuration
+    from ttt_ros.evaluation.soak.command import run_soak
     from ttt_ros.evaluation.soak.configuration import SoakConfig
-    from ttt_ros.evaluation.soak.page import write_page
-    from ttt_ros.evaluation.soak.run import soak as run
-    from ttt_ros.training.progress import progress_bar
 
     config = SoakConfig(rules=rules or shipped_configuration("safeguard_reactive.yaml"), chunks=chunks, seed=seed, threaded=threaded)
-    out.mkdir(parents=True, exist_ok=True)
-    with progress_bar("soak", total=chunks, completed=0) as advance:
-        result = run(config, stacks=out / "stacks.txt", advance=advance)
-    write_page(result, out)
+    result = run_soak(config, out)
     console.print(f"{result.verdict}\n{out / 'report.html'}", highlight=False)
     raise typer.Exit(0 if result.passed else FAILED)

@@ -9,7 +9,7 @@ from ttt_ros.adaptation.report import WindowReport
 from ttt_ros.control.orders import Order, received_order
 from ttt_ros.control.schedule import Chunk, Positions
 from ttt_ros.msg import ActionChunk, AdaptationStatus, ControlStatus, ModuleDrift, SafeguardState
-from ttt_ros.nodes.stamps import stamp
+from ttt_ros.nodes.stamps import nanoseconds, stamp
 from ttt_ros.safeguard.control_health import ControlHealth
 from ttt_ros.safeguard.figures import ChunkFigures, WindowFigures
 from ttt_ros.safeguard.ladder import Mode
@@ -126,6 +126,7 @@ def order(message: SafeguardState, *, max_validity: float) -> Order:
         validity=message.permit_validity,
         trusted_version=message.trusted_version,
         reasons=message.reasons,
+        reset=nanoseconds(message.reset),
         max_validity=max_validity,
     )
 
@@ -138,6 +139,7 @@ def state_message(order: Order, now: int) -> SafeguardState:
         permit_validity=order.validity,
         trusted_version=order.trusted_version,
         reasons=list(order.reasons),
+        reset=stamp(order.reset),
     )
     message.header.stamp = stamp(now)
     return message

@@ -159,6 +159,7 @@ class SafeguardNode(LifecycleNode):
             trusted_version=verdict.trusted_version,
             reasons=list(verdict.reasons),
             since=stamp(verdict.since),
+            reset=stamp(verdict.reset),
         )
         message.header.stamp = self.get_clock().now().to_msg()
         self._state_publisher.publish(message)

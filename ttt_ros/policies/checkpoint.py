@@ -1,6 +1,7 @@
 """Policies on disk: one safetensors file with its facts in the header, checked as a whole before anything is used."""
 
 import dataclasses
+import hashlib
 import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -24,7 +25,7 @@ from ttt_ros.policies.tensor_file import parsed_json, write_tensors
 from ttt_ros.policies.vla import VisionLanguageActionPolicy, VlaConfig
 from ttt_ros.policies.vocabulary import Vocabulary
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 
 BuiltIn: TypeAlias = VisionLanguageActionPolicy | MemoryPolicy
 """The policies of this package, each with a configuration of its own."""
@@ -35,6 +36,7 @@ _KINDS: dict[str, tuple[type[BuiltIn], type[VlaConfig | MemoryConfig]]] = {
 }
 
 _HEADER_KEY = "ttt_ros"
+_SEAL_KEY = "seal"
 _STATISTICS = "feature_statistics."
 _ALLOWANCE = 10_000_000
 """Numbers that a policy may hold beside those in its file, such as the grid of an image."""
@@ -83,14 +85,20 @@ def save_policy(policy: BuiltIn, path: Path, *, training: Mapping[str, JsonValue
         training=dict(training),
     )
     tensors = {**tensors, **{_STATISTICS + name: tensor for name, tensor in known.items()}}
-    write_tensors(path, tensors, metadata={_HEADER_KEY: json.dumps(dataclasses.asdict(header))})
+    facts = json.dumps(dataclasses.asdict(header))
+    write_tensors(path, tensors, metadata={_HEADER_KEY: facts, _SEAL_KEY: header_seal(facts)})
+
+
+def header_seal(facts: str) -> str:
+    """The checksum that a checkpoint holds of the JSON in its header, and so of the joints, cameras and words that its tensors mean."""
+    return hashlib.sha256(facts.encode()).hexdigest()
 
 
 def read_header(path: Path) -> CheckpointHeader:
     """Reads what the checkpoint at ``path`` says about itself, without its tensors.
 
     Raises:
-        CheckpointError: the file is missing, is not a checkpoint of this package, or is of another format or kind.
+        CheckpointError: the file is missing, is not a checkpoint of this package, is of another format or kind, or its header was altered.
     """
     with _opened(path) as file:
         return _parsed_header(path, file)
@@ -173,6 +181,8 @@ def _parsed_header(path: Path, file: Any) -> CheckpointHeader:
     kind = values.get("kind")
     if not isinstance(kind, str) or kind not in _KINDS:
         raise CheckpointError(f"{path} holds a policy of kind {kind!r:.60}, but this release reads: {', '.join(_KINDS)}")
+    if metadata.get(_SEAL_KEY) != header_seal(metadata[_HEADER_KEY]):
+        raise CheckpointError(f"{path}: the header does not have the checksum that was written with it; the file was altered, get it again")
     try:
         return configuration.validated(CheckpointHeader, values, source=str(path))
     except ConfigurationError as error:

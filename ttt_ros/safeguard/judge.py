@@ -27,6 +27,7 @@ class Verdict:
         reasons: why the mode is no better, each with signal, value and limit.
         since: nanoseconds at which the mode was entered.
         latched: only a reset leads to a better mode.
+        reset: nanoseconds of the last reset; 0: there was none.
         trusted_version: the newest weights version that was committed without violating a rule; 0 is the base.
     """
 
@@ -35,6 +36,7 @@ class Verdict:
     reasons: tuple[str, ...]
     since: int
     latched: bool
+    reset: int
     trusted_version: int
 
 
@@ -78,6 +80,7 @@ class Safeguard:
         self._unproven = self._stream_rules()
         self._trusted = TrustedVersions()
         self._ladder = ladder.entered(self._demands(), now)
+        self._reset = 0
 
     def read(self, signal: str, value: float, now: int, *, source: str = "") -> None:
         """Takes one reading and moves down the ladder at once if a rule demands it.
@@ -165,6 +168,7 @@ class Safeguard:
             reasons=state.reasons,
             since=state.since,
             latched=state.latched,
+            reset=self._reset,
             trusted_version=self._trusted.newest,
         )
 
@@ -182,6 +186,7 @@ class Safeguard:
         self.control.forget()
         self.sensors.look_anew()
         self._ladder = ladder.reset(self._ladder, self._demands(), now)
+        self._reset = now
         return self.judge()
 
     def _stream_rules(self) -> set[int]:

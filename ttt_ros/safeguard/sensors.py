@@ -29,13 +29,17 @@ _ORDERED_OF_LAST = 30
 _COMMANDS_SPAN = 1 * NANOSECONDS
 """Commands within which a measured position counts as followed: longer than action delays of real arms (0.1 to 0.3 s)."""
 
+_MOST_ARRIVALS, _MOST_COMMANDS = 10_000, 2_000
+"""Kept at most: several times what streams and controllers send in their spans, so that neither a flood nor a clock that stands fills the
+memory."""
+
 
 class _Stream:
     """Arrivals and stamps of one stream, in nanoseconds."""
 
     def __init__(self, nominal_rate: float) -> None:
         self._nominal_rate = nominal_rate
-        self._arrivals: deque[int] = deque()
+        self._arrivals: deque[int] = deque(maxlen=_MOST_ARRIVALS)
         self._disorder: deque[bool] = deque(maxlen=_ORDERED_OF_LAST)
         self._since: int | None = None
         self._newest: int | None = None
@@ -96,8 +100,8 @@ class SensorMonitor:
         self._pictures = {name: _Picture() for name in self._cameras}
         self._joints: dict[str, float] = {}
         self._joint_stamp: int | None = None
-        self._speeds: dict[str, float] = {}
-        self._commands: deque[tuple[int, Mapping[str, float]]] = deque()
+        self._fastest: tuple[Reading, ...] = ()
+        self._commands: deque[tuple[int, Mapping[str, float]]] = deque(maxlen=_MOST_COMMANDS)
 
     def heard_camera(self, name: str, *, stamp: int, now: int) -> None:
         """Takes the stamp of a frame that arrived at ``now``.
@@ -134,12 +138,14 @@ class SensorMonitor:
     def heard_joints(self, positions: Mapping[str, float], *, stamp: int, now: int) -> None:
         """Takes a joint state: rad by joint name."""
         self._streams[JOINT_STATES].heard(stamp, now)
+        speeds = {each.source: each.value for each in self._fastest}
         if self._joint_stamp is not None and stamp > self._joint_stamp:
             seconds = (stamp - self._joint_stamp) / NANOSECONDS
             for name in positions.keys() & self._joints.keys():
                 speed = abs(positions[name] - self._joints[name]) / seconds
-                self._speeds[name] = max(self._speeds.get(name, 0.0), speed) if math.isfinite(speed) else math.nan
-        self._speeds |= {name: math.nan for name, position in positions.items() if not math.isfinite(position)}
+                speeds[name] = max(speeds.get(name, 0.0), speed) if math.isfinite(speed) else math.nan
+        speeds |= {name: math.nan for name, position in positions.items() if not math.isfinite(position)}
+        self._fastest = worst(JOINT_SPEED, speeds)
         self._joints, self._joint_stamp = dict(positions), stamp
 
     def commanded(self, positions: Mapping[str, float], *, now: int) -> None:
@@ -160,13 +166,13 @@ class SensorMonitor:
             self._latest = now
             self._forget()
         self._latest = max(self._latest, now)
-        speeds, self._speeds = self._speeds, {}
+        fastest, self._fastest = self._fastest, ()
         return (
             *self._rate_readings(now),
             *worst(STAMP_DISORDER, _known({name: stream.disorder for name, stream in self._streams.items()})),
             *worst(CAMERA_SATURATION, _known({name: picture.saturation for name, picture in self._pictures.items()})),
             *worst(CAMERA_STUCK, _known({name: picture.stuck for name, picture in self._pictures.items()})),
-            *worst(JOINT_SPEED, speeds),
+            *fastest,
             *worst(FOLLOWING_ERROR, self._following_errors(now)),
             *worst(SENSOR_PUBLISHERS, {name: float(count) for name, count in self._publishers.items()}),
             Reading(signal=CLOCK_STALL.name, value=self._clock_stall),
@@ -187,7 +193,8 @@ class SensorMonitor:
     def _following_errors(self, now: int) -> dict[str, float]:
         while len(self._commands) > 1 and self._commands[1][0] <= now - _COMMANDS_SPAN:
             self._commands.popleft()
-        if not self._commands or self._commands[0][0] > now - _COMMANDS_SPAN:
+        flooded = len(self._commands) == _MOST_COMMANDS
+        if not self._commands or (self._commands[0][0] > now - _COMMANDS_SPAN and not flooded):
             return {}
         errors = {}
         for name, measured in self._joints.items():

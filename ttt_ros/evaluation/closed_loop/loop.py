@@ -229,6 +229,7 @@ class ClosedLoop:
             validity=self._validity,
             trusted_version=verdict.trusted_version,
             reasons=verdict.reasons,
+            reset=verdict.reset,
         )
         self.session.loop.orders.receive(order, self.now)
 

@@ -32,7 +32,7 @@ from ttt_ros.evaluation.soak.robot import FollowingRobot
 from ttt_ros.safeguard.clock import NANOSECONDS
 from ttt_ros.safeguard.configuration import SafeguardConfig
 from ttt_ros.safeguard.judge import Safeguard, Verdict
-from ttt_ros.safeguard.ladder import Mode
+from ttt_ros.safeguard.ladder import LATCHING, Mode
 from ttt_ros.safeguard.pictures import content_digest, saturated_share
 
 CONFIG = SessionConfig(
@@ -139,8 +139,8 @@ class SoakLoop:
         self._invariants.sizes(self._session)
 
     def reset_latched(self) -> None:
-        """As a person would after hold: resets the safeguard."""
-        if self.verdict.latched:
+        """As a person would after hold, whoever has ordered it: resets the safeguard."""
+        if self.verdict.latched or self._session.loop.orders.in_force(self._now).mode >= LATCHING:
             self._publish(self._safeguard.reset(self._now))
 
     def mend(self) -> None:
@@ -299,5 +299,10 @@ class SoakLoop:
 
 def _order(verdict: Verdict) -> Order:
     return Order(
-        mode=verdict.mode, permit=verdict.permit, validity=_VALIDITY, trusted_version=verdict.trusted_version, reasons=verdict.reasons
+        mode=verdict.mode,
+        permit=verdict.permit,
+        validity=_VALIDITY,
+        trusted_version=verdict.trusted_version,
+        reasons=verdict.reasons,
+        reset=verdict.reset,
     )
