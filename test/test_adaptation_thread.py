@@ -143,7 +143,10 @@ def test_a_journal_that_cannot_be_written_stops_all_further_commits(start, tmp_p
     assert reports.get(timeout=TIMEOUT).committed
     journal.close()
     thread.submit(STREAM[1], epoch=0)
-    reports.get(timeout=TIMEOUT)  # was under way when the journal failed
+    unrecorded = reports.get(timeout=TIMEOUT)
+    assert (unrecorded.committed, unrecorded.version) == (False, 1)
+    assert unrecorded.reason.startswith("taken back: the report of window 2 was lost: journal")
+    assert thread._learner.store.current.number == 1
     thread.submit(STREAM[2], epoch=0)
     refused = reports.get(timeout=TIMEOUT)
     assert not refused.committed
@@ -161,7 +164,7 @@ def test_a_report_that_nobody_takes_stops_all_further_commits():
     adaptation = SynchronousAdaptation(learner, refuse)
     for window in STREAM[:3]:
         adaptation.submit(window, epoch=0)
-    assert learner.store.current.number == 1
+    assert learner.store.current is learner.store.base
     assert "publisher is gone" in adaptation.halted
 
 

@@ -278,6 +278,33 @@ def test_a_robot_that_was_restarted_between_two_ticks_is_commanded_from_where_it
     assert np.abs(first - 7.0).max() <= _STEP
 
 
+def test_a_run_that_begins_anew_commands_from_where_the_robot_was_moved_to_meanwhile() -> None:
+    bench = Bench(_StayingPolicy(), limit=_STEADY)
+    bench.stands = 0.0
+    bench.run(60)
+    bench.stands = 7.0
+    bench.sense()
+    bench.session.begin()
+    first = next(command.positions for command in bench.run(10) if command.positions is not None)
+    assert np.abs(first - 7.0).max() <= _STEP
+
+
+def test_a_first_chunk_under_way_while_the_robot_was_not_felt_is_not_played_from_where_it_stood() -> None:
+    bench = Bench(_StayingPolicy(), limit=_STEADY, open_loop=True)
+    bench.session.loop._executor = executor = _SlowExecutor()
+    bench.stands = 0.0
+    bench.run(2)
+    bench.now += 20 * PERIOD
+    bench.stands = 7.0
+    bench.sense()
+    bench.order(Mode.ADAPTING)
+    bench.tick()
+    while executor.waiting:
+        executor.waiting.pop()()
+        command = bench.run(1)[0]
+        assert command.positions is None or np.abs(command.positions - 7.0).max() <= _STEP
+
+
 def test_a_robot_that_is_not_felt_any_more_holds_for_a_while_and_is_then_not_commanded() -> None:
     bench = Bench()
     last = bench.run(10)[-1].positions
@@ -313,6 +340,32 @@ def test_a_first_chunk_that_comes_late_is_played_and_not_dropped_for_the_next() 
     assert len(bench.chunks) == 1
     assert bench.session.schedule.remaining + 1 <= 2  # no more steps were left than the next chunk is asked for at
     assert command.positions is not None
+
+
+class _NarrowPolicy(SmallPolicy):
+    """Answers for one joint."""
+
+    def act(self, features: Features, fast: FastWeights, memory: Memory = NO_MEMORY) -> Tensor:
+        return super().act(features, fast)[..., :1]
+
+
+class _ForgetfulPolicy(SmallPolicy):
+    def remember(self, memory: Memory, transitions: object) -> Memory:
+        raise KeyError("tokens")
+
+
+def test_an_answer_for_other_joints_than_those_specified_leads_to_hold_with_both_shapes_in_words() -> None:
+    commands = Bench(_NarrowPolicy()).run(4)
+    assert all(command.positions is None for command in commands)
+    assert f"actions of shape (1, {HORIZON}, 1) instead of (1, {HORIZON}, 3)" in commands[-1].reasons[0]
+
+
+def test_a_policy_that_cannot_remember_goes_on_moving_and_learns_nothing() -> None:
+    bench = Bench(_ForgetfulPolicy())
+    commands = bench.run(60)
+    assert commands[-1].positions is not None
+    assert len(bench.chunks) > 4
+    assert not bench.reports
 
 
 def test_a_failing_inference_leads_to_hold_with_the_error_in_words() -> None:

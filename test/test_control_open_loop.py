@@ -118,6 +118,25 @@ def test_a_chunk_under_way_when_the_robot_was_not_felt_for_long_is_asked_for_aga
     assert np.array_equal(bench.run(1)[0].positions, bench.chunks[-1].positions[-1])
 
 
+def test_an_interrupted_instruction_is_answered_anew_when_the_clock_was_set_back(bench: Bench) -> None:
+    bench.run(60)
+    instructed(bench, "push", ticks=4)
+    assert bench.session.schedule.remaining
+    bench.now = PERIOD
+    bench.run(2 * HORIZON)
+    assert np.array_equal(bench.run(1)[0].positions, bench.chunks[-1].positions[-1])
+    assert bench.chunks[-1].stamp < bench.now
+
+
+def test_a_run_that_begins_anew_does_not_play_what_was_left_of_a_movement(bench: Bench) -> None:
+    instructed(bench, "push", ticks=4)
+    left = bench.session.schedule.remaining
+    assert left
+    bench.session.begin()
+    assert bench.run(1)[0].positions is None
+    assert bench.session.schedule.remaining == 0
+
+
 @pytest.mark.parametrize("ended", ["reset", "rollback", "base"])
 def test_a_movement_is_finished_when_its_weights_are_withdrawn_but_nothing_is_learnt_from_it(bench: Bench, ended: str) -> None:
     outcomes: list[Outcome] = []

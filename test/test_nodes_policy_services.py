@@ -88,6 +88,16 @@ def test_disabled_adaptation_reports_no_window_and_keeps_the_weights_and_goes_on
     adapting.run_until(lambda chunk: chunk.weights_version > version, "a new version")
 
 
+def test_disabled_adaptation_stays_disabled_when_another_parameter_changes(adapting: Adapting) -> None:
+    adapting.enable(False)
+    (result,) = adapting.graph.set_parameters("policy", {"adaptation.learning_rate": 0.01})
+    assert result.successful, result.reason
+    adapting.robot.run_for(0.5)  # what was handed over before is reported
+    reported = len(adapting.statuses)
+    adapting.robot.run_for(1.5)
+    assert len(adapting.statuses) == reported
+
+
 def test_saved_weights_are_those_in_force_and_a_new_node_can_begin_with_them(
     graph: Graph, robot: RobotStandIn, tiny_checkpoint: Path, tmp_path: Path
 ) -> None:

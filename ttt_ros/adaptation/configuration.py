@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Annotated
 
 from pydantic import Field, TypeAdapter
@@ -137,6 +138,7 @@ class ParameterRange:
     fixed: bool
 
 
+@cache
 def parameter_ranges() -> tuple[ParameterRange, ...]:
     """Lists every number of AdaptationConfig (all fields but ``objectives``), in order of declaration."""
     schema = TypeAdapter(AdaptationConfig).json_schema()["properties"]

@@ -95,15 +95,31 @@ class Adaptation(ABC):
     def _deliver(self, report: WindowReport, job: _Job) -> None:
         if self._journal is not None and not self._halted:
             record = partial(self._journal.window, window=job.window, permitted=job.permitted, current=self._learner.store.current)
-            self._or_halt(record, report)
-        self._or_halt(self._on_report, report)
+            report = self._received_or_taken_back(record, report)
+        self._received_or_taken_back(self._on_report, report)
 
-    def _or_halt(self, receive: OnReport, report: WindowReport) -> None:
+    def _received_or_taken_back(self, receive: OnReport, report: WindowReport) -> WindowReport:
+        """The report, or what is left of it where ``receive`` failed: adaptation is halted then, and its commit taken back."""
         try:
             receive(report)
         except Exception as error:  # a full disk, a closed publisher: all the same to the control loop
             _logger.exception("the report of a window was lost, adaptation is halted")
             self._halted = f"the report of window {report.window_sequence} was lost: {error}"
+            return self._taken_back(report) if report.committed else report
+        return report
+
+    def _taken_back(self, report: WindowReport) -> WindowReport:
+        version = self._learner.store.restore(report.version - 1)
+        return replace(
+            report,
+            committed=False,
+            reason=f"taken back: {self._halted}",
+            update_norm=0.0,
+            version=version.number,
+            checksum=version.checksum,
+            drift_total=version.drift_total,
+            drift_per_module=version.drift_per_module,
+        )
 
 
 class AdaptationThread(Adaptation):

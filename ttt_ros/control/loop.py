@@ -1,5 +1,6 @@
 """The control loop of one robot: sensor readings in, one command a tick out, transitions to the adaptation on the side."""
 
+import logging
 from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
@@ -22,6 +23,8 @@ from ttt_ros.policies.transition import Features, Transitions
 from ttt_ros.safeguard.clock import NANOSECONDS
 from ttt_ros.safeguard.ladder import Mode
 
+_logger = logging.getLogger(__name__)
+
 _LATENCIES = 300
 """Chunks over which latency percentiles are taken: a minute or two of motion."""
 
@@ -43,7 +46,7 @@ class Command:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Outcome:
-    """A transition on its way to the adaptation, with the observations that it lies between."""
+    """A transition that tells anything, on its way to the adaptation, with the observations that it lies between."""
 
     before: Observation
     after: Observation
@@ -77,8 +80,8 @@ class ControlLoop:
 
         Args:
             on_chunk: called in ``tick`` with every chunk that was scheduled.
-            on_outcome: called in ``tick`` with every completed transition.
-            plausible: called in ``tick`` with every informative one and the version in force when it was completed: whether the policy may
+            on_outcome: called in ``tick`` with every completed transition that is informative to the policy.
+            plausible: called in ``tick`` with every such one and the version that acted on its last observation: whether the policy may
                 remember it.
             max_inference_time: seconds after which an inference that has not answered is a fault.
         """
@@ -98,7 +101,7 @@ class ControlLoop:
         self._max_inference_time = max_inference_time
         self._shadow = shadow
         self._executed = ExecutedCommands(horizon=specification.horizon)
-        self._ordered, self._silent = Mode.BASE, True
+        self._ordered, self._silent, self._heard = Mode.BASE, True, False
         self._request: Request | None = None
         self._previous: tuple[Observation, Features] | None = None
         self._last: Positions | None = None
@@ -115,9 +118,15 @@ class ControlLoop:
         """Whether an inference is under way; another caller than a clock may wait for it between two ticks."""
         return self._request is not None and not self._request.answer.done()
 
-    def forget(self) -> None:
+    def forget_memory(self) -> None:
         """Ends the episode for the policy's memory of earlier transitions."""
         self._memory = self._policy.begin()
+
+    def begin(self) -> None:
+        """Begins a run: what was ordered, commanded or begun in one before does not count, as the robot may have been moved since."""
+        self._ordered, self._silent, self._heard = Mode.BASE, True, False
+        self._last = self._told = None
+        self._restart()
 
     def told(self, positions: Positions) -> None:
         """Takes the newest command of the controller that drives the robot in shadow mode, (joints,), rad.
@@ -132,6 +141,7 @@ class ControlLoop:
 
     def tick(self, now: int) -> Command:
         """Decides what to command at ``now``."""
+        self._changed = min(self._changed, now)  # the clock may have been set back
         order = self.orders.in_force(now)
         self._withdraw_distrusted(order)
         self._doubt_position(now)
@@ -151,27 +161,28 @@ class ControlLoop:
 
     def _doubt_position(self, now: int) -> None:
         """Forgets where the robot was told to be once it was not felt for a while; the next chunk begins where it is observed to stand."""
-        if self._assembler.was_unfelt(now) and self._last is not None:
-            self._last = None
+        if self._assembler.was_unfelt(now):
+            self._last = self._told = None
             self._restart()
 
     def _withdraw_distrusted(self, order: Order) -> None:
         """Takes back, once, the versions that a lower mode does not trust: in frozen the newest ones, in base all.
 
         A silence takes nothing back: the base acts anyway while it lasts, and a late word of the safeguard is no word against what
-        was learned under its permit. Every step down voids the step that may be under way, whose permit is gone.
+        was learned under its permit. Nor does its first word, base until it knows more, take back the weights that a run begins with.
+        Every step down voids the step that may be under way, whose permit is gone.
         """
-        down, broken = order.mode > self._ordered, self._silent and not order.silence
+        down, broken = order.mode > self._ordered, self._heard and self._silent and not order.silence
         if order.mode == Mode.FROZEN and order.mode != self._ordered:
             self._store.restore(order.trusted_version)
         elif order.mode == Mode.BASE and not order.silence and (down or broken):
             self._store.restore(0)
         elif down:
             self._store.void()
-        self._ordered, self._silent = order.mode, order.silence
+        self._ordered, self._silent, self._heard = order.mode, order.silence, self._heard or not order.silence
 
     def _follow(self, instruction: str, now: int) -> None:
-        """Drops a chunk under way that answers the old instruction; the motion goes on meanwhile."""
+        """From now on no answer to the old instruction is played; the motion goes on until one to this is there."""
         self._instruction = instruction
         self._unanswered = True
         self._changed = now
@@ -268,11 +279,21 @@ class ControlLoop:
                 next_features=inference.features,
                 meaning=self._specification.action_meaning,
             )
-            if bool(self._policy.informative(transition)) and self._plausible(transition, request.version):
-                self._memory = self._policy.remember(self._memory, transition)
-            permitted = order.permit and order.mode == Mode.ADAPTING
-            self._on_outcome(Outcome(before=before, after=request.observation, transition=transition, permitted=permitted))
+            if self._remembers(transition, request.version):
+                permitted = order.permit and order.mode == Mode.ADAPTING
+                self._on_outcome(Outcome(before=before, after=request.observation, transition=transition, permitted=permitted))
         self._previous = (request.observation, inference.features)
+
+    def _remembers(self, transition: Transitions, version: Version) -> bool:
+        """Whether the transition tells the policy anything; what is plausible as well enters its memory."""
+        try:
+            informative = bool(self._policy.informative(transition))
+            if informative and self._plausible(transition, version):
+                self._memory = self._policy.remember(self._memory, transition)
+        except Exception:  # a policy may raise anything; what it cannot remember is no reason to stop moving
+            _logger.exception("a transition could not be remembered; it is left out")
+            return False
+        return informative
 
     def _ask(self, observation: Observation, mode: Mode, now: int) -> None:
         if self._request is not None or not self._is_due(observation):

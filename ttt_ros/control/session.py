@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable
-from concurrent.futures import Executor, ThreadPoolExecutor
+from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from ttt_ros.adaptation.report import WindowReport
 from ttt_ros.adaptation.thread import Adaptation, AdaptationThread, SynchronousAdaptation
 from ttt_ros.adaptation.versions import Version, VersionStore
 from ttt_ros.adaptation.window import TransitionWindow
+from ttt_ros.control.inference_thread import InferenceThread
 from ttt_ros.control.inline_executor import InlineExecutor
 from ttt_ros.control.limits import JointLimitsConfig
 from ttt_ros.control.loop import ControlLoop, Outcome
@@ -96,24 +97,14 @@ class Session:
             AdaptationError, CheckpointError, ConfigurationError, JournalError, SpecificationError: something does not fit.
         """
         specification = policy.specification
+        limits = config.limits.select(specification.joint_names)
         self.policy = policy
         self.enabled = True
         self._learns_from = learns_from
-        self._initial_weights = initial_weights
         self.store = VersionStore(policy.base_fast_weights(), modules=policy.fast_modules(), size=config.adaptation.versions)
-        self._drift_limit = config.adaptation.drift_limit
-        self._commit_initial_weights()
+        self._initial_version = _initial_version(initial_weights, policy, config, self.store)
+        self._commit_initial_version()
         self.learner = Learner(policy, config.adaptation, self.store)
-        self._journal = _opened(journal, policy, config, version=self.store.current, threaded=threaded)
-        self.adaptation: Adaptation
-        self._executor: Executor
-        if threaded:
-            self.adaptation = AdaptationThread(self.learner, on_report, journal=self._journal)
-            self.adaptation.start()
-            self._executor = ThreadPoolExecutor(1, "inference", initializer=_use_one_torch_thread)
-        else:
-            self.adaptation = SynchronousAdaptation(self.learner, on_report, journal=self._journal)
-            self._executor = InlineExecutor()
         self._window = TransitionWindow(size=config.adaptation.window, minimum=config.adaptation.minimum_samples)
         self._window_epoch = self.store.epoch
         self._plausibility = Plausibility(policy, history=config.adaptation.innovation_history)
@@ -123,11 +114,12 @@ class Session:
         self.schedule = ChunkSchedule(
             horizon=specification.horizon, request_at=config.request_at, blend_steps=config.blend_steps, open_loop=config.open_loop
         )
+        self._executor: Executor = InferenceThread() if threaded else InlineExecutor()
         self.loop = ControlLoop(
             policy=policy,
             assembler=self.assembler,
             schedule=self.schedule,
-            limits=config.limits.select(specification.joint_names),
+            limits=limits,
             store=self.store,
             executor=self._executor,
             on_chunk=on_chunk,
@@ -136,12 +128,25 @@ class Session:
             max_inference_time=config.max_inference_time,
             shadow=config.shadow,
         )
+        # Last, so that nothing is left open or running where something does not fit.
+        self._journal = _opened(journal, policy, config, version=self.store.current, threaded=threaded)
+        self.adaptation: Adaptation
+        if threaded:
+            self.adaptation = AdaptationThread(self.learner, on_report, journal=self._journal)
+            self.adaptation.start()
+        else:
+            self.adaptation = SynchronousAdaptation(self.learner, on_report, journal=self._journal)
+
+    def begin(self) -> None:
+        """Begins a run, as nobody knows what became of the robot since the one before."""
+        self.reset()
+        self.loop.begin()
 
     def reset(self) -> Version:
         """Ends the episode: back to the base, or to the initial weights where they were given."""
         self.store.reset()
-        self.loop.forget()
-        self._commit_initial_weights()
+        self.loop.forget_memory()
+        self._commit_initial_version()
         version = self.store.current
         self._record(lambda journal: journal.reset(version, epoch=self.store.epoch))
         return version
@@ -196,7 +201,7 @@ class Session:
             return False
 
     def _learn_from(self, outcome: Outcome) -> None:
-        if not self.enabled or not bool(self.policy.informative(outcome.transition)):
+        if not self.enabled:
             return
         learnt = self._learns_from(outcome)
         if learnt is None:
@@ -209,12 +214,9 @@ class Session:
         if window is not None:
             self.adaptation.submit(window, epoch=self._window_epoch, permitted=learnt.permitted)
 
-    def _commit_initial_weights(self) -> None:
-        if self._initial_weights is not None:
-            version = snapshot.load(
-                self._initial_weights, base=self.store.base, base_checksum=self.policy.checksum, drift_limit=self._drift_limit
-            )
-            self.store.commit(replace(version, number=self.store.next_number), self.store.epoch)
+    def _commit_initial_version(self) -> None:
+        if self._initial_version is not None:
+            self.store.commit(replace(self._initial_version, number=self.store.next_number), self.store.epoch)
 
     def _record(self, write: Callable[[Journal], None]) -> None:
         """Writes to the journal, if there is one. A failed journal refuses all further commits itself, so nothing is raised here."""
@@ -226,9 +228,10 @@ class Session:
             return
 
 
-def _use_one_torch_thread() -> None:
-    torch.set_num_threads(1)
-    torch.get_num_threads()  # takes the number over for this thread, before another thread changes what new threads get
+def _initial_version(path: Path | None, policy: Policy, config: SessionConfig, store: VersionStore) -> Version | None:
+    if path is None:
+        return None
+    return snapshot.load(path, base=store.base, base_checksum=policy.checksum, drift_limit=config.adaptation.drift_limit)
 
 
 def _opened(path: Path | None, policy: Policy, config: SessionConfig, *, version: Version, threaded: bool) -> Journal | None:

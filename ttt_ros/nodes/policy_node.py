@@ -161,7 +161,7 @@ class PolicyNode(LifecycleNode):
 
     def _activate(self) -> None:
         self._refuse_second_policy(own=1)
-        self._session.reset()
+        self._session.begin()
         self._diagnostics.start()
         self._health = ControlHealthMeter(self._session, self._period)
         reporting = self.create_timer(diagnostics.PERIOD, self._on_diagnostics)
@@ -256,6 +256,7 @@ class PolicyNode(LifecycleNode):
 
     def _on_enable(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
         self._session.enabled = request.data
+        self.set_parameters([Parameter("adaptation.enabled", value=request.data)])  # or the next change of another one would undo it
         response.success, response.message = True, "adaptation enabled" if request.data else "adaptation disabled"
         return response
 
@@ -292,7 +293,9 @@ class PolicyNode(LifecycleNode):
     def _apply_parameters(self) -> None:
         self._reconfigure = False
         self._session.enabled = value(self, "adaptation.enabled")
-        self._session.reconfigure(adaptation_config(self))
+        config = adaptation_config(self)
+        if config != self._session.learner.config:
+            self._session.reconfigure(config)
 
     def _on_control_status(self) -> None:
         now = self.get_clock().now().nanoseconds
