@@ -41,6 +41,22 @@ def test_a_journal_that_exists_is_not_overwritten(tmp_path: Path) -> None:
     assert path.read_text() == "precious\n"
 
 
+def test_nothing_is_committed_once_the_permit_has_expired_though_no_tick_has_noticed(tmp_path: Path) -> None:
+    bench = Bench(journal=tmp_path / "journal.jsonl")
+    bench.run(30)
+    committed = bench.session.store.current.number
+    assert committed
+    late = 2_000_000_000
+    bench.session._clock = lambda: bench.now + late
+    bench.run(30)
+    assert bench.session.store.current.number == committed
+    assert all(report.withheld for report in bench.reports[-3:])
+    assert [record["permitted"] for record in read_journal(tmp_path / "journal.jsonl").records][-3:] == [False] * 3
+    late = 0
+    bench.run(30)
+    assert bench.session.store.current.number > committed
+
+
 def test_saved_weights_begin_the_next_session_and_every_episode_of_it(tmp_path: Path) -> None:
     first = Bench()
     first.run(60)

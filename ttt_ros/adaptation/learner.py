@@ -1,6 +1,7 @@
 """The method on one page: one window in, at most one gradient step, one report out."""
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -40,14 +41,25 @@ class _Figures:
 class Learner:
     """Adapts the fast weights of a version store, window by window.
 
-    What comes next depends on the windows alone: no clock, no random number and no order of threads enters, so the same
-    windows lead to the same checksums. The state is the store, the gates' histories and the probes. One thread calls
+    What comes next depends on the windows and on which of them may be committed alone: no random number and no order of threads
+    enters, so the same windows lead to the same checksums. The state is the store, the gates' histories and the probes. One thread calls
     ``adapt``; any other may reset the store or replace ``config`` meanwhile. After a reset the gates start anew (see
     LossGate); the probes stay, because they describe the base policy.
     """
 
-    def __init__(self, policy: Policy, config: AdaptationConfig, store: VersionStore, *, probes: Features | None = None) -> None:
+    def __init__(
+        self,
+        policy: Policy,
+        config: AdaptationConfig,
+        store: VersionStore,
+        *,
+        probes: Features | None = None,
+        permit: Callable[[], bool] = lambda: True,
+    ) -> None:
         """Sets up adaptation of ``policy``; the probes are taken from the stream unless given.
+
+        Args:
+            permit: asked just before a commit: whether what a window was permitted when it was handed over is so still.
 
         Raises:
             AdaptationError: the fast weights are not adaptable; the message says which and why.
@@ -64,6 +76,7 @@ class Learner:
         with torch.no_grad():
             self._probes = Probes(policy, base.weights, size=config.probes, given=probes)
         self._rates = {name: rate.detach() for name, rate in policy.rates().items()}
+        self._permit = permit
         self._windows = 0
 
     @property
@@ -148,6 +161,7 @@ class Learner:
         figures.action_deviation = self._probes.deviation(weights)
         checks.actions_near_base(figures.action_deviation, limit=config.probe_limit)
 
+        permitted = permitted and self._permit()
         figures.withheld = not permitted
         checks.commit_permitted(permitted)
 

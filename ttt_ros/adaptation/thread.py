@@ -94,7 +94,8 @@ class Adaptation(ABC):
 
     def _deliver(self, report: WindowReport, job: _Job) -> None:
         if self._journal is not None and not self._halted:
-            record = partial(self._journal.window, window=job.window, permitted=job.permitted, current=self._learner.store.current)
+            permitted = job.permitted and not report.withheld
+            record = partial(self._journal.window, window=job.window, permitted=permitted, current=self._learner.store.current)
             report = self._received_or_taken_back(record, report)
         self._received_or_taken_back(self._on_report, report)
 

@@ -81,6 +81,7 @@ class Session:
         learns_from: Callable[[Outcome], Outcome | None] = lambda outcome: outcome,
         journal: Path | None = None,
         initial_weights: Path | None = None,
+        clock: Callable[[], int] | None = None,
         threaded: bool = True,
     ) -> None:
         """Builds everything and starts the threads.
@@ -91,6 +92,8 @@ class Session:
             learns_from: what the adaptation gets of each transition: the same, another for a control arm, or None.
             journal: file to record the adaptation in; must not exist.
             initial_weights: snapshot of fast weights to begin with instead of the base.
+            clock: tells the nanoseconds of now, in the adaptation thread: a permit that has expired by then commits nothing, even where no
+                tick has noticed yet. None: ticks alone tell.
             threaded: whether inference and adaptation run beside ``loop.tick``, or within it for runs that can be repeated.
 
         Raises:
@@ -104,7 +107,8 @@ class Session:
         self.store = VersionStore(policy.base_fast_weights(), modules=policy.fast_modules(), size=config.adaptation.versions)
         self._initial_version = _initial_version(initial_weights, policy, config, self.store)
         self._commit_initial_version()
-        self.learner = Learner(policy, config.adaptation, self.store)
+        self._clock = clock
+        self.learner = Learner(policy, config.adaptation, self.store, permit=self._permit_lasts)
         self._window = TransitionWindow(size=config.adaptation.window, minimum=config.adaptation.minimum_samples)
         self._window_epoch = self.store.epoch
         self._plausibility = Plausibility(policy, history=config.adaptation.innovation_history)
@@ -213,6 +217,9 @@ class Session:
         window = self._window.push(learnt.transition, stamp=learnt.before.stamp, passage=passage)
         if window is not None:
             self.adaptation.submit(window, epoch=self._window_epoch, permitted=learnt.permitted)
+
+    def _permit_lasts(self) -> bool:
+        return self._clock is None or self.loop.orders.in_force(self._clock()).permit
 
     def _commit_initial_version(self) -> None:
         if self._initial_version is not None:

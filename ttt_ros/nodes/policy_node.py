@@ -110,6 +110,7 @@ class PolicyNode(LifecycleNode):
             on_report=self._reports.append,
             journal=journal_path(self),
             initial_weights=optional_path(self, "adaptation.initial_weights"),
+            clock=None if self._acknowledgement else lambda: self.get_clock().now().nanoseconds,
             threaded=self._acknowledgement is None,
         )
         self._session.enabled = value(self, "adaptation.enabled")

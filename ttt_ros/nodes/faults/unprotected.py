@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import torch
@@ -29,13 +30,12 @@ def _exceptions() -> None:
 
 
 def _halt() -> None:
-    def received(_self: thread.Adaptation, receive: Callable[[Any], None], report: Any) -> None:
-        try:
+    def received(_self: thread.Adaptation, receive: Callable[[Any], None], report: Any) -> Any:
+        with suppress(Exception):
             receive(report)
-        except Exception:
-            return
+        return report
 
-    thread.Adaptation._or_halt = received
+    thread.Adaptation._received_or_taken_back = received
 
 
 def _snapshot() -> None:
