@@ -34,6 +34,7 @@ def generate_launch_description() -> LaunchDescription:
         [
             DeclareLaunchArgument("namespace", default_value="", description="namespace of all nodes and topics"),
             DeclareLaunchArgument("use_sim_time", default_value="true", choices=["true"], description="the bag makes the time"),
+            DeclareLaunchArgument("shared_memory", default_value="true", choices=["true"], description="the images of a bag may be large"),
             DeclareLaunchArgument("bag", description="folder of the rosbag2"),
             DeclareLaunchArgument("rate", default_value="1.0", description="played over recorded speed"),
             *[SetEnvironmentVariable(name, value) for name, value in transport_environment(transport=Transport.LARGE_IMAGES).items()],

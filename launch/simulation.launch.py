@@ -19,6 +19,9 @@ def generate_launch_description() -> LaunchDescription:
         [
             DeclareLaunchArgument("namespace", default_value="", description="namespace of all nodes and topics"),
             DeclareLaunchArgument("use_sim_time", default_value="true", choices=["true"], description="the simulation makes the time"),
+            DeclareLaunchArgument(
+                "shared_memory", default_value="false", choices=["false"], description="the images are small enough for UDP"
+            ),
             DeclareLaunchArgument("seed", default_value="0", description="seed of the first scene"),
             DeclareLaunchArgument(
                 "real_time_factor", default_value="1.0", description="simulated over wall seconds; 0: as fast as possible"

@@ -39,12 +39,14 @@ def replay(
     shadow: Annotated[bool, typer.Option(help="The policy learns from the commands in the bag, not from its own.")] = False,
     stepped: Annotated[bool, typer.Option(help="Message by message, in shadow and without a safeguard, as evaluate-bag does.")] = False,
     params: Annotated[Path | None, typer.Option(help="Parameter file of the policy node; without it the shipped one.")] = None,
+    safeguard_params: Annotated[Path | None, typer.Option(help="That of the safeguard node, likewise.")] = None,
     out: Annotated[Path, typer.Option(help="Folder for the logs of the nodes.")] = Path("out/replay"),
 ) -> None:
     """Play a bag's sensor topics to the policy and safeguard nodes. Needs ROS."""
     from ttt_ros.nodes.replay import ReplaySetup, run_replay
 
-    result = run_replay(bag, ReplaySetup(rate=rate, stepped=stepped, shadow=shadow, parameters=params), out=out, console=console)
+    setup = ReplaySetup(rate=rate, stepped=stepped, shadow=shadow, parameters=params, safeguard_parameters=safeguard_params)
+    result = run_replay(bag, setup, out=out, console=console)
     console.print(
         f"{result.chunks} chunks, {result.windows} windows, {result.committed} committed; version {result.version} {result.checksum[:12]}"
     )

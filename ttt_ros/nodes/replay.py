@@ -66,12 +66,14 @@ class ReplaySetup:
             is not started.
         shadow: the policy learns from the commands in the bag instead of its own; a stepped replay always does.
         parameters: parameter file of the policy node; None: the shipped one.
+        safeguard_parameters: that of the safeguard node, likewise.
     """
 
     rate: float = 1.0
     stepped: bool = False
     shadow: bool = False
     parameters: Path | None = None
+    safeguard_parameters: Path | None = None
 
 
 def run_replay(bag: Path, setup: ReplaySetup, *, out: Path, console: Console) -> ReplayResult:
@@ -151,7 +153,7 @@ def _processes(bag: Path, setup: ReplaySetup, out: Path) -> tuple[dict[str, Node
     safeguard = NodeProcess(
         executable="safeguard_node",
         log=out / "safeguard.log",
-        parameter_file=share / "safeguard_node.yaml",
+        parameter_file=(setup.safeguard_parameters or share / "safeguard_node.yaml").absolute(),
         transport=Transport.LARGE_IMAGES,
     )
     return {"safeguard": safeguard, "policy": policy}, player

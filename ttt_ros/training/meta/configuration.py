@@ -105,7 +105,7 @@ class MetaConfig:
     Attributes:
         seed: of weights and batches; on a CPU the same seed gives the same checkpoint bit for bit.
         policy: the sizes of the policy; its kind of memory decides which arm of the comparison it is.
-        adaptation: the inner loop; what runs on the robot afterwards must be the same.
+        adaptation: the inner loop; the robot afterwards takes the same steps, within tighter limits and behind gates on single samples.
         outer: the outer loop.
         accelerator, devices, precision: of Lightning Fabric, such as ``cpu``, 1, ``32-true``.
         logger: ``tensorboard`` or ``wandb``.
