@@ -26,7 +26,7 @@ from ttt_ros.control.observation import ObservationAssembler
 from ttt_ros.control.orders import Orders, received_order
 from ttt_ros.control.parameter_file import load_parameter_file
 from ttt_ros.errors import TttRosError
-from ttt_ros.policies.checkpoint import header_seal, load_policy
+from ttt_ros.policies.checkpoint import load_policy, sealed
 from ttt_ros.safeguard.configuration import SafeguardConfig
 from ttt_ros.safeguard.control_health import ControlHealth
 from ttt_ros.safeguard.joint_values import joint_values
@@ -200,8 +200,8 @@ class Targets:
         else:
             header, data = _split(self._sound.checkpoint)
             facts = json.loads(header["__metadata__"]["ttt_ros"])
-            text = json.dumps(mutated_json(random, facts, most=2))
-            header["__metadata__"] |= {"ttt_ros": text, "seal": header_seal(text)}
+            facts = mutated_json(random, facts, most=2)
+            header["__metadata__"]["ttt_ros"] = json.dumps(sealed(facts) if isinstance(facts, dict) else facts)
             content = _joined(mutated_json(random, header, most=1) if random.random() < 0.3 else header, data)
         return load_policy(self._written("policy.safetensors", content))
 

@@ -15,7 +15,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from ttt_ros.errors import CheckpointError, SpecificationError
-from ttt_ros.policies.checkpoint import check_specification, header_seal, load_policy, read_header, save_policy
+from ttt_ros.policies.checkpoint import check_specification, load_policy, read_header, save_policy, sealed
 
 
 @pytest.fixture
@@ -34,8 +34,7 @@ def rewrite(
         facts = json.loads(file.metadata()["ttt_ros"])
     tensors(contents)
     header(facts)
-    text = json.dumps(facts)
-    save_file(contents, path, metadata={"ttt_ros": text, "seal": header_seal(text)})
+    save_file(contents, path, metadata={"ttt_ros": json.dumps(sealed(facts))})
 
 
 def test_a_loaded_policy_acts_as_the_saved_one_bit_for_bit(path: Path) -> None:
@@ -93,9 +92,9 @@ def test_one_altered_bit_of_a_weight_is_refused(path: Path) -> None:
 def test_a_header_that_was_altered_and_still_fits_is_refused(path: Path, written: str, altered: str) -> None:
     with safe_open(path, framework="pt") as file:
         contents = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        metadata = file.metadata()
-    assert written in metadata["ttt_ros"]
-    save_file(contents, path, metadata={**metadata, "ttt_ros": metadata["ttt_ros"].replace(written, altered)})
+        facts = file.metadata()["ttt_ros"]
+    assert written in facts
+    save_file(contents, path, metadata={"ttt_ros": facts.replace(written, altered)})
     for read in (read_header, load_policy):
         with pytest.raises(CheckpointError, match="the header does not have the checksum that was written with it"):
             read(path)

@@ -36,7 +36,7 @@ _KINDS: dict[str, tuple[type[BuiltIn], type[VlaConfig | MemoryConfig]]] = {
 }
 
 _HEADER_KEY = "ttt_ros"
-_SEAL_KEY = "seal"
+_SEAL = "seal"
 _STATISTICS = "feature_statistics."
 _ALLOWANCE = 10_000_000
 """Numbers that a policy may hold beside those in its file, such as the grid of an image."""
@@ -85,13 +85,13 @@ def save_policy(policy: BuiltIn, path: Path, *, training: Mapping[str, JsonValue
         training=dict(training),
     )
     tensors = {**tensors, **{_STATISTICS + name: tensor for name, tensor in known.items()}}
-    facts = json.dumps(dataclasses.asdict(header))
-    write_tensors(path, tensors, metadata={_HEADER_KEY: facts, _SEAL_KEY: header_seal(facts)})
+    write_tensors(path, tensors, metadata={_HEADER_KEY: json.dumps(sealed(dataclasses.asdict(header)))})
 
 
-def header_seal(facts: str) -> str:
-    """The checksum that a checkpoint holds of the JSON in its header, and so of the joints, cameras and words that its tensors mean."""
-    return hashlib.sha256(facts.encode()).hexdigest()
+def sealed(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """The facts of a header with a checksum over them, and so over the joints, cameras and words that the tensors mean."""
+    facts = {name: value for name, value in facts.items() if name != _SEAL}
+    return {**facts, _SEAL: hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()}
 
 
 def read_header(path: Path) -> CheckpointHeader:
@@ -181,7 +181,7 @@ def _parsed_header(path: Path, file: Any) -> CheckpointHeader:
     kind = values.get("kind")
     if not isinstance(kind, str) or kind not in _KINDS:
         raise CheckpointError(f"{path} holds a policy of kind {kind!r:.60}, but this release reads: {', '.join(_KINDS)}")
-    if metadata.get(_SEAL_KEY) != header_seal(metadata[_HEADER_KEY]):
+    if values.pop(_SEAL, None) != sealed(values)[_SEAL]:
         raise CheckpointError(f"{path}: the header does not have the checksum that was written with it; the file was altered, get it again")
     try:
         return configuration.validated(CheckpointHeader, values, source=str(path))
