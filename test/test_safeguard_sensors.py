@@ -69,6 +69,13 @@ def test_stamps_that_repeat_or_go_back_are_counted() -> None:
     assert source(sensors, "stamp_disorder", 4 * SECOND) == "wrist"
 
 
+def test_one_stamp_from_far_ahead_is_one_stamp_out_of_order() -> None:
+    sensors = monitor()
+    for index in range(40):
+        sensors.heard_camera("front", stamp=(3600 if index == 20 else 0) * SECOND + index * 100 * MS, now=index * 100 * MS)
+    assert values(sensors, 4 * SECOND)["stamp_disorder"] == pytest.approx(1 / 30)
+
+
 def test_a_picture_counts_as_stuck_by_the_way_that_the_joints_made_since_it_was_new() -> None:
     sensors = monitor()
     moved(sensors, 0.0, 0)

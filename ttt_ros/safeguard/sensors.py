@@ -42,15 +42,15 @@ class _Stream:
         self._arrivals: deque[int] = deque(maxlen=_MOST_ARRIVALS)
         self._disorder: deque[bool] = deque(maxlen=_ORDERED_OF_LAST)
         self._since: int | None = None
-        self._newest: int | None = None
+        self._stamp: int | None = None
 
     def heard(self, stamp: int, now: int) -> None:
         if self._since is None:
             self._since = now
         self._arrivals.append(now)
-        if self._newest is not None:
-            self._disorder.append(stamp <= self._newest)
-        self._newest = stamp if self._newest is None else max(self._newest, stamp)
+        if self._stamp is not None:
+            self._disorder.append(stamp <= self._stamp)
+        self._stamp = stamp
 
     def rate(self, now: int) -> float | None:
         """Over the nominal one; None without that, or before a whole span was heard."""
