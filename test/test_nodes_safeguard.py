@@ -10,6 +10,7 @@ pytest.importorskip("rclpy", reason="ROS 2 is not installed")
 pytest.importorskip("ttt_ros.msg", reason="the messages are not built; run `make build`")
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from example_policies import SPECIFICATION
 from policy_stand_in import PolicyStandIn
 from rclpy.serialization import serialize_message
 from robot_stand_in import RobotStandIn
@@ -181,6 +182,20 @@ def test_joints_that_jump_again_and_again_latch_hold(watched: Watched) -> None:
 def test_a_position_that_is_not_a_number_latches_hold(watched: Watched) -> None:
     watched.robot.positions[0] = math.nan
     assert "joint_speed nan rad/s" in watched.run_until_mode(SafeguardState.HOLD).reasons[0]
+
+
+def test_an_arm_that_was_stopped_by_an_empty_trajectory_may_be_moved_by_hand(watched: Watched) -> None:
+    watched.robot.hold_still = True
+    commands = watched.graph.publisher(JointTrajectory, "joint_trajectory")
+    names = list(SPECIFICATION.joint_names)
+    for positions in ([JointTrajectoryPoint(positions=watched.robot.positions.tolist())], []):
+        commands.publish(JointTrajectory(joint_names=names, points=positions))
+        watched.run_for(1.2)
+    for _ in range(20):
+        watched.robot.positions = watched.robot.positions + 0.05
+        watched.live()
+    watched.run_for(1.0)
+    assert watched.states.latest.mode == SafeguardState.ADAPTING
 
 
 def serialized(message: object, *, bytes_kept: int | None = None) -> bytes:

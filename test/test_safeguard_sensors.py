@@ -1,6 +1,7 @@
 """What the safeguard reads off the robot's streams: rate, order, content and motion."""
 
 import math
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given
@@ -146,6 +147,20 @@ def test_the_last_command_stays_in_force_and_without_any_nothing_is_read() -> No
     sensors.commanded({"pan": 0.5}, now=0)
     moved(sensors, 0.6, 60 * SECOND)
     assert values(sensors, 60 * SECOND)["following_error"] == pytest.approx(0.1)
+
+
+@pytest.mark.parametrize("forget", [SensorMonitor.released, SensorMonitor.look_anew])
+def test_an_arm_that_is_commanded_no_more_may_be_moved_by_hand_and_follows_anew_a_second_after_the_next_command(
+    forget: Callable[[SensorMonitor], None],
+) -> None:
+    sensors = monitor()
+    sensors.commanded({"pan": 0.0}, now=0)
+    forget(sensors)
+    moved(sensors, 0.9, 5 * SECOND)
+    assert "following_error" not in values(sensors, 5 * SECOND)
+    sensors.commanded({"pan": 0.8}, now=6 * SECOND)
+    assert "following_error" not in values(sensors, 7 * SECOND - 1)
+    assert values(sensors, 7 * SECOND)["following_error"] == pytest.approx(0.1)
 
 
 def test_after_a_step_back_of_the_clock_all_is_waited_for_anew() -> None:

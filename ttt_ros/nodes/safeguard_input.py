@@ -135,6 +135,8 @@ class SafeguardInput:
     def _take_command(self, message: JointTrajectory) -> None:
         if message.points:
             self._safeguard.sensors.commanded(joint_values(message.joint_names, message.points[0].positions), now=self._now())
+        else:
+            self._safeguard.sensors.released()
 
     def _take_chunk(self, message: ActionChunk) -> None:
         self._safeguard.heard_chunk(policy_messages.chunk_figures(message), self._now())

@@ -128,10 +128,11 @@ class SensorMonitor:
         picture.stuck = self._moved_since(picture)
 
     def look_anew(self) -> None:
-        """Measures from now on how far the joints move while a picture stays the same.
+        """Measures from now on how far the joints move while a picture stays the same, and what they are commanded.
 
-        Else an arm that is held would never clear it: at rest its picture has no reason to change.
+        Else an arm that is held would never clear it: at rest its picture has no reason to change, and where it was moved by hand it stays.
         """
+        self.released()
         for picture in self._pictures.values():
             picture.joints = self._joints
 
@@ -151,6 +152,10 @@ class SensorMonitor:
     def commanded(self, positions: Mapping[str, float], *, now: int) -> None:
         """Takes a command to the robot: rad by joint name."""
         self._commands.append((now, positions))
+
+    def released(self) -> None:
+        """Takes that no command is in force any more, as after an empty trajectory: the robot may be moved by hand."""
+        self._commands.clear()
 
     def counted_publishers(self, counts: Mapping[str, int]) -> None:
         """Takes how many publishers each sensor topic has."""

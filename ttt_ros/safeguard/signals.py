@@ -16,7 +16,8 @@ class Signal:
         name: as rules call it.
         unit: SI symbol, empty for a pure number.
         cadence: read once per adaptation "window", per action "chunk", or per "tick" of the safeguard's heartbeat.
-        origin: the "robot" produces it whatever the mode; the "policy" may fall silent in hold and stop.
+        origin: the "robot" produces it whatever the mode; the "policy" may fall silent in hold and stop, and a
+            reset then forgets what was read.
         definition: what exactly is measured, and where the idea comes from.
         needed: nothing better than base is ordered before it has been read as good.
     """
@@ -175,8 +176,9 @@ FOLLOWING_ERROR = Signal(
     name="following_error",
     unit="rad",
     cadence="tick",
-    origin="robot",
-    definition="largest distance of a measured joint from the range of what was commanded in the last second; not read without commands",
+    origin="policy",
+    definition="largest distance of a measured joint from the range of the commands of the last second, the one in force at its beginning "
+    "included; not read until a second after the first command since the start, an empty trajectory or a reset",
 )
 SENSOR_PUBLISHERS = Signal(
     name="sensor_publishers",
