@@ -400,6 +400,27 @@ def test_rules_that_cannot_be_used_fail_configure_and_can_be_mended(
     graph.bring_up("safeguard")
 
 
+@pytest.mark.parametrize(
+    ("rates", "fragment"),
+    [
+        ([30.0], "camera_rates has length 1, cameras has length 2"),
+        ([30.0, 30.0, 5.0], "camera_rates has length 3, cameras has length 2"),
+        ([30.0, -1.0], "camera_rates gives camera 'wrist' -1 Hz"),
+        ([math.nan, 30.0], "camera_rates gives camera 'scene' nan Hz"),
+        ([30.0, math.inf], "camera_rates gives camera 'wrist' inf Hz"),
+    ],
+)
+def test_rates_that_are_not_those_of_the_cameras_fail_configure(graph: Graph, rates: list[float], fragment: str) -> None:
+    graph.start(SafeguardNode, {"use_sim_time": True, "camera_rates": rates})
+    assert not graph.transition("safeguard", "configure")
+    graph.wait_for_log("safeguard", fragment)
+
+
+def test_without_rates_those_of_all_cameras_are_unknown(graph: Graph) -> None:
+    graph.start(SafeguardNode, {"use_sim_time": True, "cameras": ["scene", "wrist", "side"]})
+    graph.bring_up("safeguard")
+
+
 def test_a_name_without_a_folder_is_one_of_the_files_that_come_with_the_package(graph: Graph) -> None:
     graph.start(SafeguardNode, {"use_sim_time": True, "rules": "safeguard_reactive.yaml"})
     graph.bring_up("safeguard")

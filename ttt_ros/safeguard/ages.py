@@ -67,7 +67,7 @@ class StreamAges:
     def readings(self, now: int) -> tuple[Reading, ...]:
         """The ages at ``now``, to be asked for at every heartbeat.
 
-        After a step back of the clock all streams are waited for anew; after a leap ahead, as at the first word of a bag's clock, those that
+        After a step back of the clock all streams are waited for anew; after a leap ahead, as at the start of a bag's clock, those that
         were never heard have their grace again.
         """
         if now < self._latest - CLOCK_JUMP:
