@@ -303,6 +303,14 @@ def test_a_clock_that_stands_still_is_noticed_by_the_wall_clock(watched: Watched
     assert "clock_stall" in watched.run_until_mode(SafeguardState.BASE, live=watched.graph.spin).reasons[0]
 
 
+def test_without_a_simulated_clock_none_stands_still(graph: Graph) -> None:
+    arrays = graph.listen(DiagnosticArray, "/diagnostics")
+    graph.start(SafeguardNode)
+    graph.bring_up("safeguard")
+    graph.wait_until(lambda: bool(arrays.messages), "the diagnostics")
+    assert {each.key: each.value for each in arrays.latest.status[1].values}["clock_stall [s]"] == "0"
+
+
 def test_a_second_publisher_on_a_sensor_topic_leads_to_base(watched: Watched) -> None:
     watched.graph.tester.create_publisher(JointState, "joint_states", SENSOR)
     assert "sensor_publishers 2 (joint_states) above 1.5" in watched.run_until_mode(SafeguardState.BASE).reasons[0]

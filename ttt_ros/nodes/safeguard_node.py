@@ -113,6 +113,7 @@ class SafeguardNode(LifecycleNode):
         # Each state is published a second time between two heartbeats, so that one which comes late takes no permit away.
         beats = cycle((self._on_heartbeat, self._repeat))
         heartbeat = self.create_timer(self._config.heartbeat_period / 2, lambda: next(beats)())
+        wall = self.create_timer(self._config.heartbeat_period, self._input.watch_clock, clock=Clock(clock_type=ClockType.STEADY_TIME))
         reporting = self.create_timer(diagnostics.PERIOD, self._on_diagnostics)
         self._entities += [
             self._input.close,
@@ -120,11 +121,9 @@ class SafeguardNode(LifecycleNode):
             lambda: self.destroy_publisher(self._diagnostics_publisher),
             lambda: self.destroy_service(service),
             lambda: self.destroy_timer(heartbeat),
+            lambda: self.destroy_timer(wall),
             lambda: self.destroy_timer(reporting),
         ]
-        if value(self, "use_sim_time"):
-            wall = self.create_timer(self._config.heartbeat_period, self._input.watch_clock, clock=Clock(clock_type=ClockType.STEADY_TIME))
-            self._entities.append(lambda: self.destroy_timer(wall))
         self._publish(self._safeguard.judge())
 
     def _release(self) -> None:

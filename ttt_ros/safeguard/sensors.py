@@ -10,7 +10,6 @@ from ttt_ros.safeguard.signals import (
     CAMERA_RATE,
     CAMERA_SATURATION,
     CAMERA_STUCK,
-    CLOCK_STALL,
     FOLLOWING_ERROR,
     JOINT_SPEED,
     JOINT_STATE_RATE,
@@ -92,7 +91,6 @@ class SensorMonitor:
         self._cameras = tuple(camera_rates)
         self._latest = 0
         self._publishers: dict[str, int] = {}
-        self._clock_stall = 0.0
         self._forget()
 
     def _forget(self) -> None:
@@ -161,10 +159,6 @@ class SensorMonitor:
         """Takes how many publishers each sensor topic has."""
         self._publishers = dict(counts)
 
-    def clock_stood(self, seconds: float) -> None:
-        """Takes for how long, in wall time, the ROS clock has stood still."""
-        self._clock_stall = seconds
-
     def readings(self, now: int) -> tuple[Reading, ...]:
         """All that can be told at ``now``."""
         if now < self._latest - CLOCK_JUMP:
@@ -180,7 +174,6 @@ class SensorMonitor:
             *fastest,
             *worst(FOLLOWING_ERROR, self._following_errors(now)),
             *worst(SENSOR_PUBLISHERS, {name: float(count) for name, count in self._publishers.items()}),
-            Reading(signal=CLOCK_STALL.name, value=self._clock_stall),
         )
 
     def _rate_readings(self, now: int) -> Iterable[Reading]:

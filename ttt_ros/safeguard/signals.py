@@ -192,7 +192,7 @@ CLOCK_STALL = Signal(
     unit="s",
     cadence="tick",
     origin="robot",
-    definition="wall time for which the ROS clock has stood still; 0 without use_sim_time",
+    definition="wall time for which the ROS clock has stood still, read once per heartbeat of the wall clock; 0 without use_sim_time",
 )
 CHUNK_AGE = Signal(
     name="chunk_age",
