@@ -1,8 +1,9 @@
 """Sound messages and files of every kind that the package reads, for the fuzzing to spoil."""
 
+import json
 import shutil
 import sqlite3
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -90,7 +91,8 @@ class SoundMaterial:
         base = self.base
         path = self._folder / "sound.safetensors"
         momentum = {name: torch.zeros_like(weight) for name, weight in base.weights.items()}
-        snapshot.save(replace(base, momentum=momentum), path, base_checksum="base")
+        notes = {"saved": "2026-01-01T00:00:00+00:00", "configuration": json.dumps(asdict(AdaptationConfig()))}
+        snapshot.save(replace(base, momentum=momentum), path, base_checksum="base", notes=notes)
         return path.read_bytes()
 
     @cached_property
@@ -101,11 +103,11 @@ class SoundMaterial:
 
     @cached_property
     def parameters(self) -> str:
-        return _without_comments(_CONFIG / "policy_node.yaml", most=32)
+        return _without_comments(_CONFIG / "policy_node.yaml")
 
     @cached_property
     def rules(self) -> str:
-        return _without_comments(_CONFIG / "safeguard.yaml", most=9)
+        return _without_comments(_CONFIG / "safeguard.yaml")
 
     @cached_property
     def mcap_files(self) -> list[bytes]:
@@ -144,6 +146,6 @@ def _string(words: str) -> bytes:
     return bytes(types().serialize_cdr(types().types[STRING](data=words), STRING))
 
 
-def _without_comments(path: Path, *, most: int) -> str:
+def _without_comments(path: Path) -> str:
     lines = (line.partition("  #")[0].rstrip() for line in path.read_text(encoding="utf-8").splitlines())
-    return "\n".join([line for line in lines if line.strip() and not line.strip().startswith("#")][:most])
+    return "\n".join(line for line in lines if line.strip() and not line.strip().startswith("#"))

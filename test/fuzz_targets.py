@@ -16,8 +16,10 @@ from fuzz_material import STRING, SoundMaterial
 from fuzz_mutations import mutated, mutated_json, mutated_yaml, number, real, text
 
 from ttt_ros.adaptation import snapshot
+from ttt_ros.adaptation.configuration import AdaptationConfig
 from ttt_ros.adaptation.journal import read_journal
 from ttt_ros.adaptation.recorded_sample import RecordedSample
+from ttt_ros.adaptation.recovery import Recovery
 from ttt_ros.bags.content import deserialized, image_rgb, joint_positions
 from ttt_ros.bags.reader import BagMessage, BagReader
 from ttt_ros.configuration import load_yaml
@@ -67,6 +69,7 @@ class Targets:
             "recorded messages": self.recorded_message,
             "journals": self.journal,
             "snapshots": self.snapshot,
+            "recovery folders": self.recovery,
             "checkpoints": self.checkpoint,
             "parameter files": self.parameter_file,
             "configurations": self.configuration,
@@ -186,12 +189,29 @@ class Targets:
             facts = header["__metadata__"]
             del facts["seal"]
             header = mutated_json(random, header, most=2)
-            facts = header.get("__metadata__")
-            if isinstance(facts, dict):
-                facts["seal"] = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
-            content = _joined(header, data)
+            content = _joined(_sealed(header), data)
         path = self._written("snapshot.safetensors", content)
         return snapshot.load(path, base=self._sound.base, base_checksum="base", drift_limit=5.0)
+
+    def recovery(self, random: Random) -> object:
+        """What a crash left: a snapshot with spoiled notes and a seal that fits, and a spoiled marker of the run."""
+        folder = self._folder / "recovery"
+        folder.mkdir(exist_ok=True)
+        header, data = _split(self._sound.snapshot)
+        facts = header["__metadata__"]
+        del facts["seal"]
+        note = random.choice([name for name in facts if name.startswith("note.")])
+        facts[note] = _spoiled_json(random, facts[note])
+        (folder / "trusted.safetensors").write_bytes(_joined(_sealed(header), data))
+        marker = json.dumps({"process": 7, "begun": "2026-01-01T00:00:00+00:00", "base_checksum": "base"})
+        (folder / "running.json").write_text(_spoiled_json(random, marker), encoding="utf-8", errors="surrogatepass")
+        recovery = Recovery(folder, base=self._sound.base, base_checksum="base", config=AdaptationConfig())
+        recovery.close()
+        crash = recovery.crash
+        assert crash is not None
+        assert str(crash.run)
+        assert (crash.version is None) == bool(crash.refusal)
+        return crash
 
     def checkpoint(self, random: Random) -> object:
         """Spoiled bytes, or a spoiled header around sound tensors."""
@@ -306,6 +326,23 @@ def _split(file: bytes) -> tuple[dict[str, Any], bytes]:
     """Header and data of a safetensors file."""
     (length,) = struct.unpack_from("<Q", file)
     return json.loads(file[8 : 8 + length]), file[8 + length :]
+
+
+def _sealed(header: Any) -> Any:
+    """The header with a seal on its description that fits."""
+    facts = header.get("__metadata__")
+    if isinstance(facts, dict):
+        facts["seal"] = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+    return header
+
+
+def _spoiled_json(random: Random, sound: str) -> str:
+    """A text of plain values with some of them spoiled, or any other text."""
+    if random.random() < 0.2:
+        return text(random)
+    with suppress(ValueError):
+        sound = json.dumps(mutated_json(random, json.loads(sound), most=2))
+    return sound
 
 
 def _joined(header: Mapping[str, Any], data: bytes) -> bytes:

@@ -115,6 +115,15 @@ def test_joints_can_be_no_number_missing_or_jump() -> None:
     assert [jumping(joints(0.1))[0].position[0] for _ in range(3)] == pytest.approx([0.1, 1.1, 0.1])
 
 
+def test_joint_states_can_be_contradicted_beside_them() -> None:
+    beside: list[JointState] = []
+    (passed_on,) = relay.contradicted(beside.append, by=0.5)(joints(0.1, 0.2))
+    assert list(passed_on.position) == [0.1, 0.2]
+    assert list(beside[0].position) == pytest.approx([0.6, 0.7])
+    assert beside[0].name == passed_on.name
+    assert beside[0].header.stamp == passed_on.header.stamp
+
+
 @pytest.fixture(scope="module")
 def suite(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("faults")

@@ -10,6 +10,7 @@ pytest.importorskip("rclpy", reason="ROS 2 is not installed")
 pytest.importorskip("ttt_ros.msg", reason="the messages are not built; run `make build`")
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from example_policies import SPECIFICATION
 from policy_stand_in import PolicyStandIn
 from rclpy.serialization import serialize_message
 from robot_stand_in import RobotStandIn
@@ -183,6 +184,20 @@ def test_a_position_that_is_not_a_number_latches_hold(watched: Watched) -> None:
     assert "joint_speed nan rad/s" in watched.run_until_mode(SafeguardState.HOLD).reasons[0]
 
 
+def test_an_arm_that_was_stopped_by_an_empty_trajectory_may_be_moved_by_hand(watched: Watched) -> None:
+    watched.robot.hold_still = True
+    commands = watched.graph.publisher(JointTrajectory, "joint_trajectory")
+    names = list(SPECIFICATION.joint_names)
+    for positions in ([JointTrajectoryPoint(positions=watched.robot.positions.tolist())], []):
+        commands.publish(JointTrajectory(joint_names=names, points=positions))
+        watched.run_for(1.2)
+    for _ in range(20):
+        watched.robot.positions = watched.robot.positions + 0.05
+        watched.live()
+    watched.run_for(1.0)
+    assert watched.states.latest.mode == SafeguardState.ADAPTING
+
+
 def serialized(message: object, *, bytes_kept: int | None = None) -> bytes:
     return serialize_message(message)[:bytes_kept]
 
@@ -288,6 +303,14 @@ def test_a_clock_that_stands_still_is_noticed_by_the_wall_clock(watched: Watched
     assert "clock_stall" in watched.run_until_mode(SafeguardState.BASE, live=watched.graph.spin).reasons[0]
 
 
+def test_without_a_simulated_clock_none_stands_still(graph: Graph) -> None:
+    arrays = graph.listen(DiagnosticArray, "/diagnostics")
+    graph.start(SafeguardNode)
+    graph.bring_up("safeguard")
+    graph.wait_until(lambda: bool(arrays.messages), "the diagnostics")
+    assert {each.key: each.value for each in arrays.latest.status[1].values}["clock_stall [s]"] == "0"
+
+
 def test_a_second_publisher_on_a_sensor_topic_leads_to_base(watched: Watched) -> None:
     watched.graph.tester.create_publisher(JointState, "joint_states", SENSOR)
     assert "sensor_publishers 2 (joint_states) above 1.5" in watched.run_until_mode(SafeguardState.BASE).reasons[0]
@@ -382,6 +405,27 @@ def test_rules_that_cannot_be_used_fail_configure_and_can_be_mended(
     graph.wait_for_log("safeguard", *fragments)
     assert graph.state("safeguard") == "unconfigured"
     path.write_text("rules: [{signal: camera_age, limit: 1.0, clear_limit: 0.5, trips: 1, of_last: 1, clear_after: 1, mode: hold}]")
+    graph.bring_up("safeguard")
+
+
+@pytest.mark.parametrize(
+    ("rates", "fragment"),
+    [
+        ([30.0], "camera_rates has length 1, cameras has length 2"),
+        ([30.0, 30.0, 5.0], "camera_rates has length 3, cameras has length 2"),
+        ([30.0, -1.0], "camera_rates gives camera 'wrist' -1 Hz"),
+        ([math.nan, 30.0], "camera_rates gives camera 'scene' nan Hz"),
+        ([30.0, math.inf], "camera_rates gives camera 'wrist' inf Hz"),
+    ],
+)
+def test_rates_that_are_not_those_of_the_cameras_fail_configure(graph: Graph, rates: list[float], fragment: str) -> None:
+    graph.start(SafeguardNode, {"use_sim_time": True, "camera_rates": rates})
+    assert not graph.transition("safeguard", "configure")
+    graph.wait_for_log("safeguard", fragment)
+
+
+def test_without_rates_those_of_all_cameras_are_unknown(graph: Graph) -> None:
+    graph.start(SafeguardNode, {"use_sim_time": True, "cameras": ["scene", "wrist", "side"]})
     graph.bring_up("safeguard")
 
 

@@ -9,7 +9,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 SOURCES = sorted(
     path
-    for folder in ("ttt_ros", "scripts", "launch", "tools")
+    for folder in ("ttt_ros", "scripts", "launch", "tools", "extras")
     for path in (ROOT / folder).rglob("*")
     if path.is_file() and path.suffix in (".py", "")
 )

@@ -24,14 +24,22 @@ def test_the_camera_age_is_that_of_the_worst_camera_and_names_it() -> None:
     assert (camera.signal, camera.value, camera.source) == ("camera_age", 2.0, "front")
 
 
+def beaten(ages: StreamAges, *, start: int, end: int) -> None:
+    """A heartbeat every second from ``start`` to ``end``."""
+    for second in range(start, end + 1):
+        ages.readings(second * SECOND)
+
+
 def test_streams_that_were_never_heard_give_no_reading_within_the_grace_and_their_wait_after_it() -> None:
     ages = ages_at_start()
+    beaten(ages, start=1, end=4)
     assert values(ages, 5.0) == {}
     assert values(ages, 5.1) == {"camera_age": 5.1, "joint_state_age": 5.1}
 
 
 def test_one_camera_that_was_never_heard_counts_after_the_grace() -> None:
     ages = ages_at_start()
+    beaten(ages, start=1, end=5)
     ages.heard_camera("front", 6 * SECOND)
     camera = ages.readings(6 * SECOND)[0]
     assert (camera.value, camera.source) == (6.0, "wrist")
@@ -57,6 +65,19 @@ def test_a_clock_that_steps_back_starts_the_watch_anew() -> None:
     assert values(ages, 1.0) == {}
     ages.heard_joint_state(round(1.2 * SECOND))
     assert values(ages, 1.2) == {"joint_state_age": 0.0}
+
+
+def test_a_clock_that_leaps_ahead_as_at_the_start_of_a_bag_grants_the_grace_anew() -> None:
+    ages, begun = ages_at_start(), 1_700_000_000
+    assert values(ages, begun) == {}
+    beaten(ages, start=begun + 1, end=begun + 5)
+    assert values(ages, begun + 6) == {"camera_age": 6.0, "joint_state_age": 6.0}
+
+
+def test_what_was_heard_before_a_clock_leaps_ahead_is_as_old_as_it_says() -> None:
+    ages = ages_at_start(start=100)
+    ages.heard_joint_state(100 * SECOND)
+    assert values(ages, 105.0) == {"joint_state_age": 5.0}
 
 
 def test_a_small_correction_of_the_clock_changes_nothing() -> None:

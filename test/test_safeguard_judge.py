@@ -209,6 +209,16 @@ def test_losses_that_have_grown_for_good_are_got_used_to_unless_the_windows_are_
     assert modes[-1] == mode
 
 
+def test_a_reset_lifts_the_hold_of_an_arm_that_was_moved_by_hand_and_is_commanded_no_more() -> None:
+    following = Rule(signal="following_error", limit=0.3, clear_limit=0.2, trips=1, of_last=1, clear_after=3, mode=Mode.HOLD)
+    safeguard = safeguard_with(following)
+    safeguard.sensors.commanded({"pan": 0.0}, now=0)
+    safeguard.heard_joints({"pan": 1.0}, stamp=SECOND, now=SECOND)
+    assert safeguard.tick(SECOND).mode == Mode.HOLD
+    assert safeguard.reset(2 * SECOND).mode == Mode.ADAPTING
+    assert safeguard.tick(9 * SECOND).mode == Mode.ADAPTING
+
+
 def test_after_a_reset_an_arm_at_rest_can_clear_a_picture_that_stayed_the_same_while_it_moved() -> None:
     stuck = Rule(signal="camera_stuck", limit=0.3, clear_limit=0.1, trips=1, of_last=1, clear_after=3, mode=Mode.HOLD)
     safeguard = safeguard_with(stuck)

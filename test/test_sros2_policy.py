@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import pytest
@@ -22,6 +23,7 @@ from ros_graph import Graph
 from ttt_ros.bags.content import types
 from ttt_ros.bags.offered_qos import OfferedQos
 from ttt_ros.bags.writer import BagWriter
+from ttt_ros.nodes import peers
 from ttt_ros.nodes.policy_node import PolicyNode
 from ttt_ros.nodes.recorder_node import RecorderNode
 from ttt_ros.nodes.replay_node import ReplayNode
@@ -32,6 +34,10 @@ pytestmark = pytest.mark.ros
 
 POLICY = Path(__file__).parent.parent / "config" / "sros2" / "policy.xml"
 RIGHTS = ("publish", "subscribe", "reply", "request")
+NOT_FOR_OPERATORS = {
+    *("describe_parameters", "get_parameters", "get_parameter_types", "list_parameters", "set_parameters", "set_parameters_atomically"),
+    *("get_available_states", "get_available_transitions", "get_transition_graph", "get_type_description"),
+}
 
 Rights = Mapping[str, frozenset[str]]
 """Full names, or patterns of them, by what a node may do with them."""
@@ -132,6 +138,31 @@ def test_a_replay_uses_what_it_is_allowed(graph: Graph, tmp_path: Path) -> None:
         bag.write("/instruction", 0, bytes(types().serialize_cdr(words, "std_msgs/msg/String")))
     graph.start(ReplayNode, {"bag": str(tmp_path / "bag")})
     assert_fits("replay", used(graph.tester, "replay"))
+
+
+def test_whoever_asks_a_second_policy_node_uses_what_it_is_allowed(
+    graph: Graph, tiny_checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    uses = []
+
+    class Watched(Node):
+        def __init__(self, _name: str, **options: Any) -> None:
+            super().__init__("policy_asker", **options)  # as a policy node names it
+
+        def destroy_node(self) -> None:
+            uses.append(used(self, self.get_name()))
+            super().destroy_node()
+
+    monkeypatch.setattr(peers, "Node", Watched)
+    graph.start(PolicyNode, policy_parameters(tiny_checkpoint))
+    graph.bring_up("policy")
+    assert peers.live_publishers(graph.tester, "joint_trajectory", own=0, wait=5.0) == ["/policy"]
+    assert_fits("policy_asker", together(*uses))
+
+
+def test_an_operator_may_call_all_that_the_nodes_offer_but_their_parameters_and_what_only_describes_them() -> None:
+    offered = PROFILES["policy"].rights["reply"] | PROFILES["safeguard"].rights["reply"]
+    assert PROFILES["operator"].rights["request"] == {service for service in offered if service.rpartition("/")[2] not in NOT_FOR_OPERATORS}
 
 
 def test_the_policy_alone_commands_and_the_safeguard_alone_permits() -> None:

@@ -130,12 +130,13 @@ class PolicyDiagnostics:
         values: dict[str, object] = {
             "thread alive": adaptation.alive,
             "busy for [s]": 0.0 if busy is None else time.monotonic() - busy,
-            "windows waiting": 0 if self._report is None else self._report.queue_depth,
+            "windows waiting": adaptation.waiting,
             "windows dropped": 0 if self._report is None else self._report.dropped_windows,
             "version": version.number,
             "checksum": version.checksum,
             "reset epoch": self._session.store.epoch,
             "drift": version.drift_total,
+            **{f"drift {module}": drift for module, drift in version.drift_per_module.items()},
             "enabled": self._session.enabled,
         }
         if not adaptation.alive:

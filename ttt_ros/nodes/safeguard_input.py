@@ -90,13 +90,14 @@ class SafeguardInput:
         self._safeguard.sensors.counted_publishers({name: self._node.count_publishers(topic) for name, topic in self._topics.items()})
 
     def watch_clock(self) -> None:
-        """Reads for how long the ROS clock has stood still; call it by the wall clock."""
+        """Reads for how long the ROS clock has stood still.
+
+        Call it once for each heartbeat, but by the wall clock: those of a clock that stands still do not come.
+        """
         now, wall = self._now(), time.monotonic()
         if now != self._clock[0]:
             self._clock = (now, wall)
-        stood = wall - self._clock[1]
-        self._safeguard.sensors.clock_stood(stood)
-        self._safeguard.read(signals.CLOCK_STALL.name, stood, now)
+        self._safeguard.read(signals.CLOCK_STALL.name, wall - self._clock[1], now)
         self._judged()
 
     def _subscribe(self, kind: type, topic: str, take: Callable[[Any], None], profile: QoSProfile, *, raw: bool = False) -> None:
@@ -135,6 +136,8 @@ class SafeguardInput:
     def _take_command(self, message: JointTrajectory) -> None:
         if message.points:
             self._safeguard.sensors.commanded(joint_values(message.joint_names, message.points[0].positions), now=self._now())
+        else:
+            self._safeguard.sensors.released()
 
     def _take_chunk(self, message: ActionChunk) -> None:
         self._safeguard.heard_chunk(policy_messages.chunk_figures(message), self._now())

@@ -1,5 +1,6 @@
 """The safeguard as a process of its own: watches the policy and the robot's streams, permits adaptation, orders the mode."""
 
+import math
 from collections.abc import Callable
 from itertools import cycle
 from pathlib import Path
@@ -12,6 +13,7 @@ from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackRet
 from std_srvs.srv import Trigger
 
 from ttt_ros.configuration import load_yaml
+from ttt_ros.errors import ConfigurationError
 from ttt_ros.msg import SafeguardState
 from ttt_ros.nodes import diagnostics, lifecycle
 from ttt_ros.nodes.mode_log import ModeLog, in_words
@@ -25,7 +27,7 @@ from ttt_ros.safeguard.judge import Safeguard, Verdict
 from ttt_ros.safeguard.ladder import Mode
 
 _DEFAULT_RULES = "safeguard.yaml"
-
+_UNKNOWN_RATES = [0.0]
 
 _LEVELS = {
     Mode.ADAPTING: DiagnosticStatus.OK,
@@ -45,7 +47,7 @@ class SafeguardNode(LifecycleNode):
         declare(self, "rules", _DEFAULT_RULES, "file with the rules; a name without a folder is one in the package's config folder")
         declare(self, "policy_node", "policy", "name of the policy node that is watched")
         declare(self, "cameras", ["scene", "wrist"], "names of the cameras that must not fall silent")
-        declare(self, "camera_rates", [0.0], "nominal rates of these cameras, 0: unknown [Hz]")
+        declare(self, "camera_rates", _UNKNOWN_RATES, "nominal rates of these cameras, 0: unknown; [0.0]: none is known [Hz]")
         declare(self, "joint_state_rate", 0.0, "nominal rate of the joint states, 0: unknown [Hz]", minimum=0.0, maximum=10_000.0)
         declare(self, "commands_topic", "joint_trajectory", "commands to the robot, which it is seen to follow")
         declare(self, "compressed", False, "watch camera/NAME/image_raw/compressed instead of camera/NAME/image_raw")
@@ -54,7 +56,7 @@ class SafeguardNode(LifecycleNode):
         self._entities: list[Callable[[], object]] = []
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Reads the rules."""
+        """Reads the rules and the cameras' rates."""
         return lifecycle.guarded(self, self._configure)
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -82,13 +84,17 @@ class SafeguardNode(LifecycleNode):
         if path.parent == Path():
             path = Path(get_package_share_directory("ttt_ros"), "config", path)
         self._config = load_yaml(path, SafeguardConfig)
+        self._camera_rates = _camera_rates(value(self, "cameras"), value(self, "camera_rates"))
         self.get_logger().info(f"{len(self._config.rules)} rules from {path}")
 
     def _activate(self) -> None:
-        cameras = value(self, "cameras")
-        rates = dict(zip(cameras, value(self, "camera_rates"), strict=False))
+        cameras = list(self._camera_rates)
         self._safeguard = Safeguard(
-            self._config, cameras=cameras, now=self._now(), camera_rates=rates, joint_state_rate=value(self, "joint_state_rate")
+            self._config,
+            cameras=cameras,
+            now=self._now(),
+            camera_rates=self._camera_rates,
+            joint_state_rate=value(self, "joint_state_rate"),
         )
         self._modes = ModeLog(self)
         self._published: Mode | None = None
@@ -107,6 +113,7 @@ class SafeguardNode(LifecycleNode):
         # Each state is published a second time between two heartbeats, so that one which comes late takes no permit away.
         beats = cycle((self._on_heartbeat, self._repeat))
         heartbeat = self.create_timer(self._config.heartbeat_period / 2, lambda: next(beats)())
+        wall = self.create_timer(self._config.heartbeat_period, self._input.watch_clock, clock=Clock(clock_type=ClockType.STEADY_TIME))
         reporting = self.create_timer(diagnostics.PERIOD, self._on_diagnostics)
         self._entities += [
             self._input.close,
@@ -114,11 +121,9 @@ class SafeguardNode(LifecycleNode):
             lambda: self.destroy_publisher(self._diagnostics_publisher),
             lambda: self.destroy_service(service),
             lambda: self.destroy_timer(heartbeat),
+            lambda: self.destroy_timer(wall),
             lambda: self.destroy_timer(reporting),
         ]
-        if value(self, "use_sim_time"):
-            wall = self.create_timer(self._config.heartbeat_period, self._input.watch_clock, clock=Clock(clock_type=ClockType.STEADY_TIME))
-            self._entities.append(lambda: self.destroy_timer(wall))
         self._publish(self._safeguard.judge())
 
     def _release(self) -> None:
@@ -181,6 +186,22 @@ class SafeguardNode(LifecycleNode):
             f"{signal.name} [{signal.unit or 1}]": _in_short(readings[name]) if name in readings else "not read"
             for name, signal in signals.SIGNALS.items()
         }
+
+
+def _camera_rates(cameras: list[str], rates: list[float]) -> dict[str, float]:
+    """The nominal rate of each camera, in Hz; 0 if it is unknown."""
+    if rates == _UNKNOWN_RATES:
+        return dict.fromkeys(cameras, 0.0)
+    if len(rates) != len(cameras):
+        raise ConfigurationError(
+            f"camera_rates has length {len(rates)}, cameras has length {len(cameras)}; give each camera its rate, 0 where it is unknown"
+        )
+    for camera, rate in zip(cameras, rates, strict=True):
+        if not (math.isfinite(rate) and rate >= 0.0):
+            raise ConfigurationError(
+                f"camera_rates gives camera '{camera}' {rate:g} Hz; a rate is finite and not negative, 0 if it is unknown"
+            )
+    return dict(zip(cameras, rates, strict=True))
 
 
 def _in_short(reading: signals.Reading) -> str:

@@ -65,11 +65,17 @@ class StreamAges:
         self._policy = _PolicyStreams()
 
     def readings(self, now: int) -> tuple[Reading, ...]:
-        """The ages at ``now``; after a step back of the clock all streams are waited for anew."""
+        """The ages at ``now``, to be asked for at every heartbeat.
+
+        After a step back of the clock all streams are waited for anew; after a leap ahead, as at the start of a bag's clock, those that
+        were never heard have their grace again.
+        """
         if now < self._latest - CLOCK_JUMP:
             self._latest = now
             self._robot = _RobotStreams(started=now)
             self._policy = _PolicyStreams()
+        if now > self._latest + CLOCK_JUMP:
+            self._robot.started = now
         self._latest = max(self._latest, now)
         return (*self._camera_reading(now), *self._joint_reading(now), *self._policy_readings(now))
 

@@ -4,4 +4,4 @@ NANOSECONDS = 1_000_000_000
 """In one second."""
 
 CLOCK_JUMP = 1 * NANOSECONDS
-"""A clock that steps back further than this belongs to a simulation that was restarted; clock corrections are far smaller."""
+"""A clock that moves further than this at once belongs to a simulation that was restarted, or to a bag; corrections are far smaller."""

@@ -10,7 +10,6 @@ from ttt_ros.safeguard.signals import (
     CAMERA_RATE,
     CAMERA_SATURATION,
     CAMERA_STUCK,
-    CLOCK_STALL,
     FOLLOWING_ERROR,
     JOINT_SPEED,
     JOINT_STATE_RATE,
@@ -42,15 +41,15 @@ class _Stream:
         self._arrivals: deque[int] = deque(maxlen=_MOST_ARRIVALS)
         self._disorder: deque[bool] = deque(maxlen=_ORDERED_OF_LAST)
         self._since: int | None = None
-        self._newest: int | None = None
+        self._stamp: int | None = None
 
     def heard(self, stamp: int, now: int) -> None:
         if self._since is None:
             self._since = now
         self._arrivals.append(now)
-        if self._newest is not None:
-            self._disorder.append(stamp <= self._newest)
-        self._newest = stamp if self._newest is None else max(self._newest, stamp)
+        if self._stamp is not None:
+            self._disorder.append(stamp <= self._stamp)
+        self._stamp = stamp
 
     def rate(self, now: int) -> float | None:
         """Over the nominal one; None without that, or before a whole span was heard."""
@@ -92,7 +91,6 @@ class SensorMonitor:
         self._cameras = tuple(camera_rates)
         self._latest = 0
         self._publishers: dict[str, int] = {}
-        self._clock_stall = 0.0
         self._forget()
 
     def _forget(self) -> None:
@@ -128,10 +126,11 @@ class SensorMonitor:
         picture.stuck = self._moved_since(picture)
 
     def look_anew(self) -> None:
-        """Measures from now on how far the joints move while a picture stays the same.
+        """Measures from now on how far the joints move while a picture stays the same, and what they are commanded.
 
-        Else an arm that is held would never clear it: at rest its picture has no reason to change.
+        Else an arm that is held would never clear it: at rest its picture has no reason to change, and where it was moved by hand it stays.
         """
+        self.released()
         for picture in self._pictures.values():
             picture.joints = self._joints
 
@@ -152,13 +151,13 @@ class SensorMonitor:
         """Takes a command to the robot: rad by joint name."""
         self._commands.append((now, positions))
 
+    def released(self) -> None:
+        """Takes that no command is in force any more, as after an empty trajectory: the robot may be moved by hand."""
+        self._commands.clear()
+
     def counted_publishers(self, counts: Mapping[str, int]) -> None:
         """Takes how many publishers each sensor topic has."""
         self._publishers = dict(counts)
-
-    def clock_stood(self, seconds: float) -> None:
-        """Takes for how long, in wall time, the ROS clock has stood still."""
-        self._clock_stall = seconds
 
     def readings(self, now: int) -> tuple[Reading, ...]:
         """All that can be told at ``now``."""
@@ -175,7 +174,6 @@ class SensorMonitor:
             *fastest,
             *worst(FOLLOWING_ERROR, self._following_errors(now)),
             *worst(SENSOR_PUBLISHERS, {name: float(count) for name, count in self._publishers.items()}),
-            Reading(signal=CLOCK_STALL.name, value=self._clock_stall),
         )
 
     def _rate_readings(self, now: int) -> Iterable[Reading]:

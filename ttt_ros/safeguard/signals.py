@@ -16,8 +16,10 @@ class Signal:
         name: as rules call it.
         unit: SI symbol, empty for a pure number.
         cadence: read once per adaptation "window", per action "chunk", or per "tick" of the safeguard's heartbeat.
-        origin: the "robot" produces it whatever the mode; the "policy" may fall silent in hold and stop.
-        definition: what exactly is measured, and where the idea comes from.
+        origin: the "robot" produces it whatever the mode; the "policy" may fall silent in hold and stop, and a
+            reset then forgets what was read.
+        definition: what exactly is measured.
+        source: the paper that the idea comes from, if one does, and the message and field that it is read from.
         needed: nothing better than base is ordered before it has been read as good.
     """
 
@@ -26,6 +28,7 @@ class Signal:
     cadence: Literal["window", "chunk", "tick"]
     origin: Literal["robot", "policy"]
     definition: str
+    source: str
     needed: bool = False
 
     def quantity(self, value: float) -> str:
@@ -38,7 +41,8 @@ GRADIENT_NORM = Signal(
     unit="",
     cadence="window",
     origin="policy",
-    definition="L2 norm of the window's gradient over all fast weights, before clipping (as clipped in Pascanu et al., ICML 2013)",
+    definition="L2 norm of the window's gradient over all fast weights, before clipping",
+    source="clipped in Pascanu et al., ICML 2013; AdaptationStatus.gradient_norm",
 )
 UPDATE_NORM = Signal(
     name="update_norm",
@@ -46,13 +50,15 @@ UPDATE_NORM = Signal(
     cadence="window",
     origin="policy",
     definition="L2 norm of the change of the fast weights by the window, after clip, pull-back and projection; 0 if it was refused",
+    source="AdaptationStatus.update_norm",
 )
 DRIFT_TOTAL = Signal(
     name="drift_total",
     unit="",
     cadence="window",
     origin="policy",
-    definition="L2 distance of the fast weights from the base, relative to the L2 norm of the base's fast weights (L2-SP, ICML 2018)",
+    definition="L2 distance of the fast weights from the base, relative to the L2 norm of the base's fast weights",
+    source="penalised in L2-SP, ICML 2018; AdaptationStatus.drift",
 )
 DRIFT_MODULE = Signal(
     name="drift_module",
@@ -60,6 +66,7 @@ DRIFT_MODULE = Signal(
     cadence="window",
     origin="policy",
     definition="the same distance within one fast module, relative to that module's norm; the worst module",
+    source="penalised in L2-SP, ICML 2018; AdaptationStatus.module_drift",
 )
 ACTION_DEVIATION = Signal(
     name="action_deviation",
@@ -67,13 +74,15 @@ ACTION_DEVIATION = Signal(
     cadence="window",
     origin="policy",
     definition="largest difference of any joint in any step between adapted and base action chunks, over the stored probe observations",
+    source="AdaptationStatus.action_deviation",
 )
 PREDICTION_LOSS = Signal(
     name="prediction_loss",
     unit="",
     cadence="window",
     origin="policy",
-    definition="reconstruction loss of the window's new transitions, scored before the update (prequential error, Dawid 1984)",
+    definition="reconstruction loss of the window's new transitions, scored before the update",
+    source="prequential error, Dawid 1984; AdaptationStatus.prediction_loss",
 )
 LOSS_RATIO = Signal(
     name="loss_ratio",
@@ -81,13 +90,15 @@ LOSS_RATIO = Signal(
     cadence="window",
     origin="policy",
     definition="prediction loss over the 0.9 quantile of those of the last 64 windows that passed every check; not read before 8 of them",
+    source="AdaptationStatus.prediction_loss, compared with its own past",
 )
 TRIMMED = Signal(
     name="trimmed",
     unit="",
     cadence="window",
     origin="policy",
-    definition="share of the window's transitions that the trim left out as outliers (least trimmed squares, Rousseeuw 1984)",
+    definition="share of the window's transitions that the trim left out as outliers",
+    source="least trimmed squares, Rousseeuw 1984; AdaptationStatus.samples_trimmed over AdaptationStatus.samples",
 )
 REJECTED = Signal(
     name="rejected",
@@ -95,6 +106,7 @@ REJECTED = Signal(
     cadence="window",
     origin="policy",
     definition="1 if the gate or the commit checks refused the window, 0 if not",
+    source="AdaptationStatus.committed and AdaptationStatus.withheld",
 )
 BASE_DEVIATION = Signal(
     name="base_deviation",
@@ -103,6 +115,7 @@ BASE_DEVIATION = Signal(
     origin="policy",
     definition="largest difference of any joint in any step between a chunk and that of the base policy, frozen beside it, on the same "
     "observation",
+    source="ActionChunk.base_deviation",
 )
 FEATURE_DEVIATION = Signal(
     name="feature_deviation",
@@ -110,7 +123,8 @@ FEATURE_DEVIATION = Signal(
     cadence="chunk",
     origin="policy",
     definition="squared Mahalanobis distance of the observation's features from those of training, over their dimension: 1 in the mean of "
-    "training; mean and covariance are in the checkpoint (feature alignment of TTT++, NeurIPS 2021); not read without them",
+    "training; mean and covariance are in the checkpoint; not read without them",
+    source="feature alignment of TTT++, NeurIPS 2021; ActionChunk.feature_deviation",
 )
 CAMERA_AGE = Signal(
     name="camera_age",
@@ -118,6 +132,7 @@ CAMERA_AGE = Signal(
     cadence="tick",
     origin="robot",
     definition="distance in time of the newest frame's stamp from now, the worst of all cameras; a stamp in the future counts as well",
+    source="header.stamp of sensor_msgs/Image or CompressedImage",
     needed=True,
 )
 JOINT_STATE_AGE = Signal(
@@ -126,6 +141,7 @@ JOINT_STATE_AGE = Signal(
     cadence="tick",
     origin="robot",
     definition="distance in time of the newest joint state's stamp from now; a stamp in the future counts as well",
+    source="header.stamp of sensor_msgs/JointState",
     needed=True,
 )
 CAMERA_RATE = Signal(
@@ -134,6 +150,7 @@ CAMERA_RATE = Signal(
     cadence="tick",
     origin="robot",
     definition="frames that arrived within the last two seconds over those due by the nominal rate, of the camera furthest from 1",
+    source="arrival of sensor_msgs/Image or CompressedImage",
 )
 JOINT_STATE_RATE = Signal(
     name="joint_state_rate",
@@ -141,6 +158,7 @@ JOINT_STATE_RATE = Signal(
     cadence="tick",
     origin="robot",
     definition="joint states that arrived within the last two seconds over those due by the nominal rate",
+    source="arrival of sensor_msgs/JointState",
 )
 STAMP_DISORDER = Signal(
     name="stamp_disorder",
@@ -148,6 +166,7 @@ STAMP_DISORDER = Signal(
     cadence="tick",
     origin="robot",
     definition="share of the last 30 messages whose stamp was not newer than that before, the worst of all sensor streams",
+    source="header.stamp of sensor_msgs/Image or CompressedImage and of sensor_msgs/JointState",
 )
 CAMERA_STUCK = Signal(
     name="camera_stuck",
@@ -156,6 +175,7 @@ CAMERA_STUCK = Signal(
     origin="robot",
     definition="how far any joint had moved, when a camera's newest frame came, since the content of its frames last changed, the worst of "
     "all cameras: a frozen picture of a moving arm",
+    source="data of sensor_msgs/Image or CompressedImage beside position of sensor_msgs/JointState",
 )
 CAMERA_SATURATION = Signal(
     name="camera_saturation",
@@ -163,6 +183,7 @@ CAMERA_SATURATION = Signal(
     cadence="tick",
     origin="robot",
     definition="share of the newest frame's values at 0 or at 255, from some thousand of them, the worst of all cameras",
+    source="data of sensor_msgs/Image or CompressedImage",
 )
 JOINT_SPEED = Signal(
     name="joint_speed",
@@ -170,13 +191,16 @@ JOINT_SPEED = Signal(
     cadence="tick",
     origin="robot",
     definition="fastest change of any joint between two joint states since the last tick; NaN if a position was not finite",
+    source="position over header.stamp of sensor_msgs/JointState",
 )
 FOLLOWING_ERROR = Signal(
     name="following_error",
     unit="rad",
     cadence="tick",
-    origin="robot",
-    definition="largest distance of a measured joint from the range of what was commanded in the last second; not read without commands",
+    origin="policy",
+    definition="largest distance of a measured joint from the range of the commands of the last second, the one in force at its beginning "
+    "included; not read until a second after the first command since the start, an empty trajectory or a reset",
+    source="position of sensor_msgs/JointState beside points of trajectory_msgs/JointTrajectory",
 )
 SENSOR_PUBLISHERS = Signal(
     name="sensor_publishers",
@@ -184,13 +208,15 @@ SENSOR_PUBLISHERS = Signal(
     cadence="tick",
     origin="robot",
     definition="most publishers on one topic of a camera or the joint states, by the ROS graph",
+    source="the ROS graph: count_publishers of a node",
 )
 CLOCK_STALL = Signal(
     name="clock_stall",
     unit="s",
     cadence="tick",
     origin="robot",
-    definition="wall time for which the ROS clock has stood still; 0 without use_sim_time",
+    definition="wall time for which the ROS clock has stood still, read once per heartbeat of the wall clock; 0 without use_sim_time",
+    source="clock of rosgraph_msgs/Clock beside the monotonic clock of the machine",
 )
 CHUNK_AGE = Signal(
     name="chunk_age",
@@ -198,6 +224,7 @@ CHUNK_AGE = Signal(
     cadence="tick",
     origin="policy",
     definition="time since the last action chunk arrived; not read before the first",
+    source="arrival of ActionChunk",
     needed=True,
 )
 ADAPTATION_AGE = Signal(
@@ -206,6 +233,7 @@ ADAPTATION_AGE = Signal(
     cadence="tick",
     origin="policy",
     definition="time for which action chunks have been arriving without an adaptation status; not read before the first chunk",
+    source="arrival of ActionChunk and AdaptationStatus",
     needed=True,
 )
 POLICY_AGE = Signal(
@@ -214,6 +242,7 @@ POLICY_AGE = Signal(
     cadence="tick",
     origin="policy",
     definition="time since the last control status arrived; not read before the first",
+    source="arrival of ControlStatus",
 )
 CONTROL_JITTER = Signal(
     name="control_jitter",
@@ -221,6 +250,7 @@ CONTROL_JITTER = Signal(
     cadence="tick",
     origin="policy",
     definition="largest distance between two control ticks beyond the control period, in the last control status",
+    source="ControlStatus.jitter",
 )
 UNDERRUNS = Signal(
     name="underruns",
@@ -228,6 +258,7 @@ UNDERRUNS = Signal(
     cadence="tick",
     origin="policy",
     definition="share of control ticks without a step to play although a chunk was due, in the last control status",
+    source="ControlStatus.underruns",
 )
 ADAPTATION_BUSY = Signal(
     name="adaptation_busy",
@@ -235,6 +266,7 @@ ADAPTATION_BUSY = Signal(
     cadence="tick",
     origin="policy",
     definition="time that the adaptation thread has spent on its present window; infinite if the thread is dead or halted",
+    source="ControlStatus.adaptation_busy and ControlStatus.adaptation_alive",
 )
 QUEUE_DEPTH = Signal(
     name="queue_depth",
@@ -242,6 +274,7 @@ QUEUE_DEPTH = Signal(
     cadence="tick",
     origin="policy",
     definition="windows that wait for the adaptation thread",
+    source="ControlStatus.queue_depth",
 )
 
 SIGNALS: Mapping[str, Signal] = MappingProxyType(

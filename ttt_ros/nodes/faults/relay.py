@@ -164,6 +164,16 @@ def jumping(by: float) -> Alteration:
     return alter
 
 
+def contradicted(publish: Callable[[JointState], object], *, by: float) -> Alteration:
+    """Passed on as it is, while another publisher says in the same moment that each joint is ``by`` rad elsewhere."""
+
+    def alter(message: JointState) -> Sequence[Message]:
+        publish(JointState(header=message.header, name=message.name, position=[position + by for position in message.position]))
+        return (message,)
+
+    return alter
+
+
 def flooded(times: int) -> Alteration:
     """Each message many times."""
     return lambda message: (message,) * times

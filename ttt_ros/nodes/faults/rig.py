@@ -26,7 +26,7 @@ from ttt_ros.control.parameter_file import load_parameter_file
 from ttt_ros.nodes.bring_up import BRING_UP_TIMEOUT, BringUpError, bring_up, change_state, wait_until_it_answers
 from ttt_ros.nodes.faults import faulty_policy
 from ttt_ros.nodes.faults.observer import Observer
-from ttt_ros.nodes.faults.relay import Relay, remappings
+from ttt_ros.nodes.faults.relay import Relay, contradicted, remappings
 from ttt_ros.nodes.processes import NodeProcess
 from ttt_ros.nodes.quality_of_service import LATCHED, SENSOR
 from ttt_ros.policies.checkpoint import load_policy, read_header
@@ -48,6 +48,7 @@ _RESET_EVERY = 0.5  # s
 _SPIN = 0.005  # s
 _CALL_TIMEOUT = 10.0  # s
 _HOGS = 12
+_CONTRADICTION = 0.5  # rad
 _MID_INFERENCE = 0.12  # s after a chunk was announced: the next is then asked for, and takes twice as long
 
 
@@ -294,11 +295,13 @@ class Rig:
         return self.processes[name]
 
     def intrude(self) -> None:
-        """A second publisher appears on the topic of the joint states."""
+        """A second publisher appears on the topic of the joint states and contradicts each of them."""
         self._intruder = self.node.create_publisher(JointState, "joint_states", SENSOR)
+        self.relay.alterations["joint_states"] = contradicted(self._intruder.publish, by=_CONTRADICTION)
 
     def withdraw(self) -> None:
         """It goes."""
+        self.relay.reset()
         self.node.destroy_publisher(self._intruder)
 
     def hog_processors(self) -> None:

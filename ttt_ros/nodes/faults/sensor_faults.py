@@ -104,6 +104,9 @@ def _of_the_joints(name: str, injected: str, alteration: Callable[[], relay.Alte
     return Fault(name=name, injected=injected, inject=altered("joint_states", alteration), remove=pass_on, **(defaults | more))
 
 
+_CONTRADICTIONS = ("sensor_publishers", "joint_speed", "following_error")
+"""Signals of two publishers that do not agree; what they say may lead to hold before the graph is looked at, and a hold is latched."""
+
 _JOINT_FAULTS = (
     _of_the_joints(
         "joints_stopped",
@@ -134,13 +137,13 @@ _JOINT_FAULTS = (
     ),
     Fault(
         name="second_publisher",
-        injected="a second publisher on joint_states",
+        injected="a second publisher on joint_states, which contradicts each by 0.5 rad",
         demand="mode base",
         inject=lambda rig: rig.intrude(),
         remove=lambda rig: rig.withdraw(),
-        reaction=acts_in(Mode.BASE, because=("sensor_publishers",)),
+        reaction=acts_in(Mode.BASE, because=_CONTRADICTIONS),
         deadline=4.0,
-        protection=Protection(rules=("sensor_publishers",)),
+        protection=Protection(rules=(*_CONTRADICTIONS, "joint_state_rate", "stamp_disorder", "camera_stuck", "feature_deviation")),
     ),
     Fault(
         name="message_flood",
