@@ -155,8 +155,9 @@ def test_altered_weights_are_not_offered(opened, store: VersionStore, tmp_path: 
     assert "was altered" in opened().crash.refusal
 
 
-def test_a_marker_that_cannot_be_read_is_a_crash_all_the_same(opened, tmp_path: Path) -> None:
-    (tmp_path / "running.json").write_text("{half")
+@pytest.mark.parametrize("marker", ["{half", '{"process": 1e999, "begun": "", "base_checksum": ""}', "[" * 100_000])
+def test_a_marker_that_cannot_be_read_is_a_crash_all_the_same(opened, tmp_path: Path, marker: str) -> None:
+    (tmp_path / "running.json").write_text(marker)
     assert "cannot be read" in str(opened().crash.run)
 
 

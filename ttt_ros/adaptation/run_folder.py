@@ -104,5 +104,5 @@ class RunFolder:
             return UnendedRun(process=int(marker["process"]), begun=str(marker["begun"]), base_checksum=str(marker["base_checksum"]))
         except FileNotFoundError:
             return None
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
             return UnendedRun(process=None, begun="", base_checksum="")
