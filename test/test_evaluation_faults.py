@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from ttt_ros.errors import RecordingError
-from ttt_ros.evaluation.faults.records import FaultRecord, Trial, read_record, write_record
-from ttt_ros.evaluation.faults.report import HEADINGS, cells, drawn, table, write_proofs, write_report
+from ttt_ros.evaluation.faults.records import FaultRecord, Net, Trial, read_record, write_record
+from ttt_ros.evaluation.faults.report import HEADINGS, cells, drawn, table, write_alone, write_proofs, write_report
 from ttt_ros.evaluation.faults.targets import targets
 from ttt_ros.evaluation.plots import LIGHT
 
@@ -123,6 +123,20 @@ def test_the_report_is_table_picture_page_and_figures(tmp_path: Path) -> None:
     results = json.loads((tmp_path / "results.json").read_text())
     assert [check["passed"] for check in results["checks"]] == [check.passed for check in checks]
     assert results["faults"][1]["median"] is None
+
+
+def test_what_a_net_held_alone_is_a_table_and_on_the_page(tmp_path: Path) -> None:
+    held, broken = record("joints_nan"), record("camera_stopped", replace(TRIAL, violations=("window 3 was applied",)))
+    for each in (held, broken):
+        write_record(tmp_path / "alone_safeguard", each)
+    checks = {check.name: check for check in write_alone(Net.SAFEGUARD, [held, broken], tmp_path)}
+    assert {name: check.passed for name, check in checks.items()} == {"joints nan": True, "camera stopped": False}
+    assert "| camera stopped | window 3 was applied | 0.20 s | no |" in (tmp_path / "alone_safeguard.md").read_text()
+    write_report([record()], tmp_path)
+    page = (tmp_path / "report.html").read_text()
+    assert "With the safeguard alone" in page
+    assert "camera stopped" in page
+    assert "With the policy alone" not in page
 
 
 def test_a_protection_without_which_its_fault_is_withstood_is_not_proved(tmp_path: Path) -> None:

@@ -16,10 +16,11 @@ from sensor_msgs.msg import Image, JointState
 from ttt_ros.configuration import load_yaml
 from ttt_ros.control.parameter_file import load_parameter_file
 from ttt_ros.errors import ConfigurationError
+from ttt_ros.evaluation.faults.records import Net
 from ttt_ros.nodes.faults import fault, relay
 from ttt_ros.nodes.faults.catalogue import FAULTS, fault_named
 from ttt_ros.nodes.faults.observer import Heard, stayed_away
-from ttt_ros.nodes.faults.suite import run_faults
+from ttt_ros.nodes.faults.suite import run_alone, run_faults
 from ttt_ros.nodes.faults.unprotected import PATCHES
 from ttt_ros.nodes.stamps import nanoseconds, stamp
 from ttt_ros.safeguard.configuration import SafeguardConfig
@@ -63,6 +64,37 @@ def test_the_limits_that_reactions_are_counted_by_are_those_of_the_shipped_files
     safeguard = load_yaml(CONFIG / "safeguard_reactive.yaml", SafeguardConfig)
     assert safeguard.heartbeat_period * 2 == fault.HEARTBEATS
     assert {rule.limit for rule in safeguard.rules if rule.signal == "camera_stuck"} == {fault.MAX_STUCK}
+    ages = {rule.signal: rule for rule in safeguard.rules if rule.signal in ("camera_age", "joint_state_age")}
+    assert ages["camera_age"].limit == fault.SAFEGUARD_CAMERA_AGE
+    assert ages["joint_state_age"].limit == fault.SAFEGUARD_JOINT_AGE
+    for rule in ages.values():
+        assert rule.trips * safeguard.heartbeat_period == pytest.approx(fault.AGE_HEARTBEATS)
+
+
+def test_a_fault_that_both_nets_can_see_must_be_held_by_each_alone_or_it_is_said_why_not() -> None:
+    shared = [each for each in FAULTS if each.protection.in_both_nets]
+    assert [each.name for each in FAULTS if each.unheld and each not in shared] == []
+    for each in shared:
+        assert any(each.held_alone_by(net) for net in Net), each.name
+        assert all(each.unheld.values()), each.name
+    assert all(any(each.held_alone_by(net) for each in shared) for net in Net)
+
+
+def test_a_net_stands_alone_without_the_others_part_of_the_protection_and_the_safeguard_has_its_heartbeats_more() -> None:
+    jump = fault_named("joints_nan")
+    assert jump.protection.beside(Net.POLICY) == fault.Protection(rules=jump.protection.rules)
+    assert jump.protection.beside(Net.SAFEGUARD) == fault.Protection(patches=jump.protection.patches)
+    assert jump.alone(Net.POLICY).deadline == jump.deadline
+    assert jump.alone(Net.SAFEGUARD).deadline == jump.deadline + jump.safeguard_later >= jump.deadline + fault.HEARTBEATS
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [("camera_black", "its protection has no part in both nets"), ("camera_wrong_size", "it looks at neither size nor encoding")],
+)
+def test_a_fault_that_a_net_cannot_hold_alone_is_not_run_with_it_alone(name: str, reason: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match=f"fault '{name}' need not be held by the safeguard alone: {reason}"):
+        run_alone(Net.SAFEGUARD, [name], trials=1, out=tmp_path, console=Console(quiet=True))
 
 
 def test_a_joint_that_passes_by_has_not_stayed_away() -> None:
@@ -141,6 +173,15 @@ def test_faults_of_the_gradient_a_camera_and_the_joints_are_held_over_real_proce
     assert records["camera_stopped"].trials[0].behaviour == "kept its position"
     again = run_faults(names, trials=1, without="", out=suite, console=Console(quiet=True))
     assert again == list(records.values())  # what is there is not run again
+
+
+@pytest.mark.timeout(240)
+@pytest.mark.parametrize("net", Net)
+def test_each_net_alone_holds_the_arm_when_a_joint_is_no_number(suite: Path, ros_domain: int, net: Net) -> None:
+    (record,) = run_alone(net, ["joints_nan"], trials=1, out=suite, console=Console(quiet=True))
+    assert not record.violations, record
+    assert record.trials[0].mode == "hold", record
+    assert record.went_on == 1, record
 
 
 @pytest.mark.timeout(240)

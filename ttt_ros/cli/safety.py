@@ -1,7 +1,7 @@
 """Commands that break the system on purpose, and set the limits of the safeguard."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -15,14 +15,23 @@ def faults(
     only: Annotated[list[str] | None, typer.Option(help="Run this fault alone; may be given several times.")] = None,
     without: Annotated[str, typer.Option(help="Fault whose protection is switched off; its trials must then fail.")] = "",
     prove: Annotated[bool, typer.Option(help="Switch the protection of each fault off in turn, with one trial of it.")] = False,
+    alone: Annotated[
+        Literal["policy", "safeguard"] | None,
+        typer.Option(help="Net that must hold each fault that both can see, with the other's part switched off."),
+    ] = None,
 ) -> None:
     """Break the running system in every way of the catalogue and measure what it does about it. Needs ROS."""
-    from ttt_ros.evaluation.faults.report import write_proofs, write_report
-    from ttt_ros.nodes.faults.suite import prove_protections, run_faults
+    from ttt_ros.evaluation.faults.records import Net
+    from ttt_ros.evaluation.faults.report import write_alone, write_proofs, write_report
+    from ttt_ros.nodes.faults.suite import prove_protections, run_alone, run_faults
 
     if prove:
         checks = write_proofs(prove_protections(only or (), out=out, console=console), out)
         page = out / "proofs.md"
+    elif alone:
+        net = Net(alone)
+        checks = write_alone(net, run_alone(net, only or (), trials=trials, out=out, console=console), out)
+        page = out / f"{net.records}.md"
     elif without:
         (record,) = run_faults((), trials=trials, without=without, out=out, console=console)
         console.print(f"without its protection {without} {'was withstood all the same' if record.withstood else 'fails, as it must'}")

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import asdict, dataclass
+from enum import Enum
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,18 @@ from ttt_ros.errors import ConfigurationError, RecordingError
 from ttt_ros.evaluation.whole_file import write_whole
 
 SCHEMA = 1
+
+
+class Net(Enum):
+    """What protects the robot: the policy node's own checks, and another process that watches it."""
+
+    POLICY = "policy"
+    SAFEGUARD = "safeguard"
+
+    @property
+    def records(self) -> str:
+        """Folder of the trials in which this net stood alone."""
+        return f"alone_{self.value}"
 
 
 @configuration.strict
@@ -110,6 +123,15 @@ def write_record(folder: Path, record: FaultRecord) -> None:
         RecordingError: it cannot be written.
     """
     write_whole(folder / f"{record.name}.json", json.dumps({"schema": SCHEMA, **asdict(record)}, indent=1, allow_nan=False) + "\n")
+
+
+def records_in(folder: Path) -> list[FaultRecord]:
+    """All that a folder holds, by name; none if there is no such folder.
+
+    Raises:
+        RecordingError: as ``read_record``.
+    """
+    return [read_record(path) for path in sorted(folder.glob("*.json"))]
 
 
 def read_record(path: Path) -> FaultRecord:

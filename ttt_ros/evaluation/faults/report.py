@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from ttt_ros.evaluation.checks import Check
-from ttt_ros.evaluation.faults.records import FaultRecord
+from ttt_ros.evaluation.faults.records import FaultRecord, Net, records_in
 from ttt_ros.evaluation.faults.targets import targets
 from ttt_ros.evaluation.plots import DARK, LIGHT, MODE_COLOURS, WIDTH, Theme, png, style
 from ttt_ros.evaluation.web_page import templates
@@ -37,8 +37,10 @@ HEADINGS = (
 def write_report(records: Sequence[FaultRecord], out: Path) -> tuple[Check, ...]:
     """Writes ``results.json``, ``table.md``, ``reactions.png`` and ``report.html`` into ``out``; returns the checks.
 
+    The page also has the trials with one net alone that ``out`` holds.
+
     Raises:
-        RecordingError: the folder cannot be written.
+        RecordingError: the folder cannot be written, or a record of those trials cannot be read.
     """
     checks = targets(records)
     write_whole(out / "results.json", json.dumps(_results(records, checks), indent=1, allow_nan=False) + "\n")
@@ -50,7 +52,16 @@ def write_report(records: Sequence[FaultRecord], out: Path) -> tuple[Check, ...]
     trials = sorted({len(record.trials) for record in records})
     write_whole(
         out / "report.html",
-        page.render(headings=HEADINGS, rows=rows, records=records, checks=checks, light=light, dark=dark, trials=trials),
+        page.render(
+            headings=HEADINGS,
+            rows=rows,
+            records=records,
+            checks=checks,
+            light=light,
+            dark=dark,
+            trials=trials,
+            alone={net.value: [_alone(record) for record in records_in(out / net.records)] for net in Net},
+        ),
     )
     return checks
 
@@ -67,6 +78,19 @@ def write_proofs(records: Sequence[FaultRecord], out: Path) -> tuple[Check, ...]
     )
     lines = ["| fault | without its protection |", "| --- | --- |", *(f"| {check.name} | {check.figure} |" for check in checks)]
     write_whole(out / "proofs.md", "\n".join(lines) + "\n")
+    return checks
+
+
+def write_alone(net: Net, records: Sequence[FaultRecord], out: Path) -> tuple[Check, ...]:
+    """Writes ``alone_<net>.md`` into ``out``: what became of each fault that ``net`` had to hold alone; returns a check for each.
+
+    Raises:
+        RecordingError: the folder cannot be written.
+    """
+    checks = tuple(map(_alone, records))
+    rows = (f"| {check.name} | {check.figure} | {check.limit} | {'yes' if check.passed else 'no'} |" for check in checks)
+    lines = [f"| fault, with the {net.value} alone | reaction | allowed | held |", "| --- | --- | --- | --- |", *rows]
+    write_whole(out / f"{net.records}.md", "\n".join(lines) + "\n")
     return checks
 
 
@@ -118,6 +142,11 @@ def _results(records: Sequence[FaultRecord], checks: Sequence[Check]) -> dict[st
             for record in records
         ],
     }
+
+
+def _alone(record: FaultRecord) -> Check:
+    figure = record.violations[0] if record.violations else _seconds(record.slowest)
+    return Check(name=record.name.replace("_", " "), passed=record.held, figure=figure, limit=_seconds(record.deadline))
 
 
 def _without_protection(record: FaultRecord) -> str:

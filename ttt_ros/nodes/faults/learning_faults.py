@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any
 
+from ttt_ros.evaluation.faults.records import Net
 from ttt_ros.nodes.faults import faulty_policy
 from ttt_ros.nodes.faults.fault import CHUNK, TICK, Fault, Injection, Protection
 from ttt_ros.nodes.faults.injections import policy_behaves
@@ -79,6 +80,7 @@ LEARNING_FAULTS: tuple[Fault, ...] = (
             parameters=MappingProxyType({"adaptation.gradient_limit": 1e6, "adaptation.clip_norm": 1e6}),
             rules=("gradient_norm", *_DRIFT_RULES),
         ),
+        unheld={Net.SAFEGUARD: "it hears of a step only once that was taken"},
     ),
     _of_the_policy(
         faulty_policy.SLOW_DRIFT,
@@ -88,6 +90,7 @@ LEARNING_FAULTS: tuple[Fault, ...] = (
         deadline=_PUSHED,
         lasts=_PUSHED,
         protection=Protection(parameters=_GATES_OFF, rules=_DRIFT_RULES),
+        unheld={Net.SAFEGUARD: "its limits on drift lie beyond that of the update rule, and what has drifted so far stays frozen"},
     ),
     _of_the_policy(
         faulty_policy.FALLING_LOSS,

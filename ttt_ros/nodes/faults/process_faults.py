@@ -5,6 +5,7 @@ from types import MappingProxyType
 
 from std_srvs.srv import Trigger
 
+from ttt_ros.evaluation.faults.records import Net
 from ttt_ros.nodes.faults.fault import CHUNK, HEARTBEATS, MAX_JOINT_AGE, Fault, Injection, Protection
 from ttt_ros.nodes.faults.reactions import acts_in, commands_cease, either, ordered
 from ttt_ros.nodes.faults.rig import Rig
@@ -66,6 +67,9 @@ _LATENESS = (
     ),
 )
 """Signals in which it shows that a machine does not keep its time."""
+
+_RATE_SPAN = 2.0
+"""Seconds over which the safeguard counts messages; on a machine that is late it goes by what arrives."""
 
 _PERMIT = Protection(patches=("permit_expiry",))
 _WATCHING_THE_POLICY = Protection(rules=("policy_age", "chunk_age", "adaptation_age"))
@@ -151,6 +155,7 @@ PROCESS_FAULTS: tuple[Fault, ...] = (
         reaction=either(acts_in(Mode.HOLD, since="joint_states"), commands_cease),
         deadline=0.3,
         protection=Protection(patches=("ages", "wall_ticks", "position_doubt"), rules=("camera_age", "joint_state_age", "clock_stall")),
+        unheld={Net.SAFEGUARD: "its heartbeat goes by the clock that is lost with the peer, and by the wall clock it waits for seconds"},
     ),
     Fault(
         name="processor_starved",
@@ -164,5 +169,6 @@ PROCESS_FAULTS: tuple[Fault, ...] = (
         protection=Protection(
             parameters=MappingProxyType({"control.max_inference_time": 60.0}), patches=("ages", "permit_expiry"), rules=_LATENESS
         ),
+        safeguard_later=_RATE_SPAN,
     ),
 )

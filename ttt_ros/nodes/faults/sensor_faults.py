@@ -4,14 +4,18 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+from ttt_ros.evaluation.faults.records import Net
 from ttt_ros.nodes.faults import relay
 from ttt_ros.nodes.faults.fault import (
+    AGE_HEARTBEATS,
     BOTH_NETS,
     CAMERA,
     HEARTBEATS,
     MAX_CAMERA_AGE,
     MAX_JOINT_AGE,
     MAX_STUCK,
+    SAFEGUARD_CAMERA_AGE,
+    SAFEGUARD_JOINT_AGE,
     TICK,
     Fault,
     Protection,
@@ -31,12 +35,14 @@ def _of_the_camera(name: str, injected: str, alteration: Callable[[], relay.Alte
         "demand": f"mode hold within a control period of the age limit, {MAX_CAMERA_AGE:g} s",
         "reaction": acts_in(Mode.HOLD, since=CAMERA),
         "deadline": MAX_CAMERA_AGE + TICK,
+        "safeguard_later": SAFEGUARD_CAMERA_AGE - MAX_CAMERA_AGE + AGE_HEARTBEATS,
         "lasts": BOTH_NETS,
     }
     return Fault(name=name, injected=injected, inject=altered(CAMERA, alteration), remove=pass_on, **(defaults | more))
 
 
 _CAMERA_AGES = Protection(patches=("ages",), rules=("camera_age", "camera_rate"))
+_NOT_BY_THE_SAFEGUARD = {Net.SAFEGUARD: "it looks at neither size nor encoding, and freezes the weights only when the features are unknown"}
 _CAMERA_CONTENT = Protection(patches=("images",), rules=("camera_age", "camera_saturation", "feature_deviation"))
 
 _CAMERA_FAULTS = (
@@ -78,9 +84,15 @@ _CAMERA_FAULTS = (
         deadline=3.0,
         protection=Protection(rules=("camera_rate",)),
     ),
-    _of_the_camera("camera_wrong_size", "a quarter of each picture", lambda: relay.smaller, protection=_CAMERA_CONTENT),
     _of_the_camera(
-        "camera_wrong_encoding", "the bytes are said to be mono16", lambda: relay.encoded_as("mono16"), protection=_CAMERA_CONTENT
+        "camera_wrong_size", "a quarter of each picture", lambda: relay.smaller, protection=_CAMERA_CONTENT, unheld=_NOT_BY_THE_SAFEGUARD
+    ),
+    _of_the_camera(
+        "camera_wrong_encoding",
+        "the bytes are said to be mono16",
+        lambda: relay.encoded_as("mono16"),
+        protection=_CAMERA_CONTENT,
+        unheld=_NOT_BY_THE_SAFEGUARD,
     ),
     _of_the_camera("camera_in_the_past", "frames are stamped 0.5 s earlier", lambda: relay.shifted(-0.5), protection=_CAMERA_AGES),
     _of_the_camera(
@@ -89,6 +101,7 @@ _CAMERA_FAULTS = (
         lambda: relay.shifted(1.0),
         demand="mode hold at the next control tick",
         deadline=2 * TICK,
+        safeguard_later=AGE_HEARTBEATS,
         protection=_CAMERA_AGES,
     ),
 )
@@ -99,6 +112,7 @@ def _of_the_joints(name: str, injected: str, alteration: Callable[[], relay.Alte
         "demand": f"mode hold within a control period of the age limit, {MAX_JOINT_AGE:g} s",
         "reaction": acts_in(Mode.HOLD, since="joint_states"),
         "deadline": MAX_JOINT_AGE + TICK,
+        "safeguard_later": SAFEGUARD_JOINT_AGE - MAX_JOINT_AGE + AGE_HEARTBEATS,
         "lasts": BOTH_NETS,
     }
     return Fault(name=name, injected=injected, inject=altered("joint_states", alteration), remove=pass_on, **(defaults | more))

@@ -13,8 +13,8 @@ from rclpy.utilities import get_rmw_implementation_identifier
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from ttt_ros.errors import RecordingError
-from ttt_ros.evaluation.faults.records import FaultRecord, Trial, read_record, write_record
+from ttt_ros.errors import ConfigurationError, RecordingError
+from ttt_ros.evaluation.faults.records import FaultRecord, Net, Trial, read_record, write_record
 from ttt_ros.msg import AdaptationStatus
 from ttt_ros.nodes.bring_up import BringUpError
 from ttt_ros.nodes.faults.catalogue import FAULTS, fault_named
@@ -42,8 +42,6 @@ _REMEMBERED = 10
 _DOMAIN = "101"
 """Where the tests, whose domains end at 100, are not disturbed; a robot on the network is not because nothing leaves this machine."""
 
-_NO_PROTECTION_REMOVED = Protection()
-
 
 def run_faults(names: Sequence[str], *, trials: int, without: str, out: Path, console: Console) -> list[FaultRecord]:
     """Runs each fault ``trials`` times and returns all records; what ``out`` holds already is not run again.
@@ -56,11 +54,39 @@ def run_faults(names: Sequence[str], *, trials: int, without: str, out: Path, co
         BringUpError: the system did not come up.
         ConfigurationError: there is no such fault.
     """
-    chosen = [fault_named(without)] if without else [fault_named(name) for name in names] or list(FAULTS)
-    folder = out / ("without" if without else "records")
-    removed = chosen[0].protection if without else _NO_PROTECTION_REMOVED
-    done = _done(folder, chosen, trials)
-    due = [fault for fault in chosen if fault.name not in done]
+    if without:
+        fault = fault_named(without)
+        return _run([fault], trials=trials, suite=_Suite(out / "rig", fault.protection, out / "without", console, protected=False))
+    return _run(_chosen(names), trials=trials, suite=_Suite(out / "rig", Protection(), out / "records", console))
+
+
+def run_alone(net: Net, names: Sequence[str], *, trials: int, out: Path, console: Console) -> list[FaultRecord]:
+    """Runs each of the named faults, or all that ``net`` must hold alone, with the other net's part of the protection switched off.
+
+    Raises:
+        BringUpError: the system did not come up.
+        ConfigurationError: there is no such fault, or ``net`` need not hold it alone; the message says why.
+    """
+    for fault in map(fault_named, names):
+        if not fault.held_alone_by(net):
+            reason = fault.unheld.get(net, "its protection has no part in both nets")
+            raise ConfigurationError(f"fault '{fault.name}' need not be held by the {net.value} alone: {reason}; name another one")
+    return [
+        record
+        for fault in _chosen(names)
+        if fault.held_alone_by(net)
+        for record in _run(
+            [fault.alone(net)], trials=trials, suite=_Suite(out / "rig", fault.protection.beside(net), out / net.records, console)
+        )
+    ]
+
+
+def _chosen(names: Sequence[str]) -> list[Fault]:
+    return [fault_named(name) for name in names] or list(FAULTS)
+
+
+def _run(chosen: Sequence[Fault], *, trials: int, suite: "_Suite") -> list[FaultRecord]:
+    due = [fault for fault in chosen if len(_trials(suite.folder, fault)) < trials]
     if due:
         os.environ.setdefault("ROS_DOMAIN_ID", _DOMAIN)
         os.environ.update(_on_this_machine())
@@ -68,8 +94,8 @@ def run_faults(names: Sequence[str], *, trials: int, without: str, out: Path, co
             # With NO, Ctrl-C is a KeyboardInterrupt, and the context lives until everything is closed.
             rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
             stack.callback(rclpy.try_shutdown)
-            _Suite(out / "rig", removed, folder, console).run(due, trials)
-    return [read_record(folder / f"{fault.name}.json") for fault in chosen]
+            suite.run(due, trials)
+    return [read_record(suite.folder / f"{fault.name}.json") for fault in chosen]
 
 
 def _on_this_machine() -> Mapping[str, str]:
@@ -85,12 +111,7 @@ def prove_protections(names: Sequence[str], *, out: Path, console: Console) -> l
     Raises:
         ConfigurationError: there is no such fault.
     """
-    chosen = [fault_named(name) for name in names] or list(FAULTS)
-    return [record for fault in chosen for record in run_faults((), trials=1, without=fault.name, out=out, console=console)]
-
-
-def _done(folder: Path, chosen: Sequence[Fault], trials: int) -> set[str]:
-    return {fault.name for fault in chosen if len(_trials(folder, fault)) >= trials}
+    return [record for fault in _chosen(names) for record in run_faults((), trials=1, without=fault.name, out=out, console=console)]
 
 
 def _trials(folder: Path, fault: Fault) -> tuple[Trial, ...]:
@@ -102,10 +123,11 @@ def _trials(folder: Path, fault: Fault) -> tuple[Trial, ...]:
 
 
 class _Suite:
-    def __init__(self, working: Path, removed: Protection, folder: Path, console: Console) -> None:
+    def __init__(self, working: Path, removed: Protection, folder: Path, console: Console, *, protected: bool = True) -> None:
         self._working = working
         self._removed = removed
-        self._folder = folder
+        self._protected = protected
+        self.folder = folder
         self._console = console
         self._rig: Rig | None = None
         self._windows_between = 1  # so that one is full again after the trial before
@@ -121,12 +143,12 @@ class _Suite:
             with Progress(*columns, console=self._console) as progress:
                 task = progress.add_task("faults", total=len(faults) * trials)
                 for fault in faults:
-                    done = list(_trials(self._folder, fault))
+                    done = list(_trials(self.folder, fault))
                     progress.advance(task, len(done))
                     while len(done) < trials:
                         progress.update(task, description=fault.name)
                         done.append(self._trial(fault))
-                        write_record(self._folder, self._record(fault, done))
+                        write_record(self.folder, self._record(fault, done))
                         progress.advance(task)
         finally:
             if self._rig is not None:
@@ -138,7 +160,7 @@ class _Suite:
             injected=fault.injected,
             demand=fault.demand,
             deadline=fault.deadline,
-            without_protection=self._removed != _NO_PROTECTION_REMOVED,
+            without_protection=not self._protected,
             load=os.getloadavg()[0],
             trials=tuple(trials),
         )
@@ -182,7 +204,7 @@ class _Suite:
         """
         try:
             fault.remove(rig)
-            if self._removed == _NO_PROTECTION_REMOVED:
+            if self._protected:
                 return rig.go_on()
             rig.spin(_AFTERMATH)
         except BringUpError as error:

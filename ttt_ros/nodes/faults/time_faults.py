@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from ttt_ros.evaluation.faults.records import Net
 from ttt_ros.nodes.faults import faulty_policy, relay
 from ttt_ros.nodes.faults.fault import CAMERA, CHUNK, Fault, Injection, Protection
 from ttt_ros.nodes.faults.injections import all_altered, altered, pass_on, policy_behaves
@@ -65,6 +66,7 @@ TIME_FAULTS: tuple[Fault, ...] = (
         deadline=0.5,
         lasts=1.0,
         protection=Protection(patches=("ages", "permit_expiry", "late_chunks"), rules=("camera_age", "joint_state_age", "policy_age")),
+        unheld={Net.SAFEGUARD: "streams and clock jump together, and are old at a single heartbeat, where three must find them so"},
     ),
     Fault(
         name="clock_back",
