@@ -61,6 +61,7 @@ def test_every_rule_that_a_protection_leaves_out_is_in_the_shipped_file() -> Non
 def test_the_limits_that_reactions_are_counted_by_are_those_of_the_shipped_files() -> None:
     session = load_parameter_file(CONFIG / "policy_node_reactive.yaml").session
     assert (session.max_camera_age, session.max_joint_age) == (fault.MAX_CAMERA_AGE, fault.MAX_JOINT_AGE)
+    assert session.request_at == fault.STEPS_OF_A_CHUNK
     safeguard = load_yaml(CONFIG / "safeguard_reactive.yaml", SafeguardConfig)
     assert safeguard.heartbeat_period * 2 == fault.HEARTBEATS
     assert {rule.limit for rule in safeguard.rules if rule.signal == "camera_stuck"} == {fault.MAX_STUCK}

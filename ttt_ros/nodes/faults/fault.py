@@ -15,6 +15,10 @@ HEARTBEATS = 0.2
 TICK = 1 / 30 + 0.01
 """The reactive policy's control period, and that of the simulation's clock, by which a tick may be late; s."""
 
+STEPS_OF_A_CHUNK = 8
+"""Control periods from one chunk to the next, which is asked for when as many of 16 steps are left, as in config/policy_node_reactive.yaml;
+the test of the catalogue compares them."""
+
 BOTH_NETS = 1.2
 """Seconds that a sensor's fault stays on, so that the safeguard notices as well what the policy node has noticed before it."""
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from ttt_ros.evaluation.faults.records import Net
 from ttt_ros.nodes.faults import faulty_policy
-from ttt_ros.nodes.faults.fault import CHUNK, TICK, Fault, Injection, Protection
+from ttt_ros.nodes.faults.fault import CHUNK, STEPS_OF_A_CHUNK, TICK, Fault, Injection, Protection
 from ttt_ros.nodes.faults.injections import policy_behaves
 from ttt_ros.nodes.faults.observer import first
 from ttt_ros.nodes.faults.reactions import acts_in, either, endured, kept_up, refused
@@ -143,7 +143,7 @@ LEARNING_FAULTS: tuple[Fault, ...] = (
         demand="the version before acts from the next chunk on",
         inject=lambda rig: rig.roll_back(),
         reaction=_rolled_back,
-        deadline=16 * TICK,
+        deadline=STEPS_OF_A_CHUNK * TICK,
         protection=Protection(patches=("rollback",)),
     ),
 )
