@@ -25,8 +25,8 @@ CONFIG = Path(__file__).parents[1] / "config"
 POINTING = ClosedLoopConfig(parameters=CONFIG / "policy_node.yaml", rules=CONFIG / "safeguard.yaml", seed=5, goals=3)
 REACTIVE = ClosedLoopConfig(parameters=CONFIG / "policy_node_reactive.yaml", rules=CONFIG / "safeguard_reactive.yaml", seed=3, goals=1)
 
-UNREAD = {"loss_ratio", "sensor_publishers"}
-"""Signals that need eight windows, or a ROS graph."""
+UNREAD = {"loss_ratio", "sensor_publishers", "clock_stall"}
+"""Signals that need eight windows, a ROS graph, or a clock of ROS beside that of the wall."""
 
 GRACE = 3.0  # s, from which the disturbances below act
 
