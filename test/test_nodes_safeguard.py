@@ -381,6 +381,16 @@ def test_a_deactivated_safeguard_is_silent_and_starts_in_base_again(watched: Wat
     assert watched.states.messages[before].mode == SafeguardState.BASE
 
 
+def test_rules_named_with_a_folder_are_not_those_of_the_package(graph: Graph, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("safeguard.yaml").write_text(
+        "rules: [{signal: camera_age, limit: 1.0, clear_limit: 0.5, trips: 1, of_last: 1, clear_after: 1, mode: hold}]"
+    )
+    graph.start(SafeguardNode, {"use_sim_time": True, "rules": "./safeguard.yaml"})
+    assert graph.transition("safeguard", "configure")
+    graph.wait_for_log("safeguard: 1 rules from safeguard.yaml")
+
+
 @pytest.mark.parametrize(
     ("text", "fragments"),
     [

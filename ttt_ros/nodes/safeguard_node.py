@@ -12,12 +12,12 @@ from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from std_srvs.srv import Trigger
 
-from ttt_ros.configuration import load_yaml
+from ttt_ros.configuration import expanded_path, load_yaml
 from ttt_ros.errors import ConfigurationError
 from ttt_ros.msg import SafeguardState
 from ttt_ros.nodes import diagnostics, lifecycle
 from ttt_ros.nodes.mode_log import ModeLog, in_words
-from ttt_ros.nodes.parameters import declare, optional_path, refuse_unknown, value
+from ttt_ros.nodes.parameters import declare, refuse_unknown, value
 from ttt_ros.nodes.quality_of_service import LATCHED, RELIABLE
 from ttt_ros.nodes.safeguard_input import SafeguardInput
 from ttt_ros.nodes.stamps import stamp
@@ -80,8 +80,9 @@ class SafeguardNode(LifecycleNode):
         lifecycle.shut_down(self)
 
     def _configure(self) -> None:
-        path = optional_path(self, "rules") or Path(_DEFAULT_RULES)
-        if path.parent == Path():
+        given = value(self, "rules") or _DEFAULT_RULES
+        path = expanded_path(given)
+        if "/" not in given:
             path = Path(get_package_share_directory("ttt_ros"), "config", path)
         self._config = load_yaml(path, SafeguardConfig)
         self._camera_rates = _camera_rates(value(self, "cameras"), value(self, "camera_rates"))

@@ -175,7 +175,7 @@ class _Suite:
         rig = self._running()
         rig.observer.begin()
         rig.answer = None
-        rig.wait(lambda: rig.observer.states and len(rig.observer.windows) >= self._windows_between, RECOVERY_TIMEOUT)
+        rig.wait(lambda: len(rig.observer.windows) >= self._windows_between and _is_well(rig), RECOVERY_TIMEOUT)
         injection = Injection(at=time.monotonic(), last=MappingProxyType(dict(rig.relay.newest)))
         fault.inject(rig)
         patience = fault.begins_within + fault.deadline + fault.lasts + _MARGIN
@@ -212,6 +212,12 @@ class _Suite:
         rig.close()
         self._rig = None
         return None
+
+
+def _is_well(rig: Rig) -> bool:
+    """Whether the safeguard speaks and the newest window was not refused: a window that is refused anyway shows no fault in it."""
+    newest = rig.observer.windows[-1].message
+    return bool(rig.observer.states) and (newest.committed or newest.withheld)
 
 
 def _seen(rig: Rig, since: float) -> Mapping[str, str]:
