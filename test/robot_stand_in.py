@@ -1,5 +1,6 @@
 """A robot for the tiny policy: publishes /clock, cameras and joints over DDS, and moves where it is commanded."""
 
+import time
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -17,6 +18,7 @@ from ttt_ros.nodes.stamps import stamp
 STEP = 10_000_000  # ns; joint states at 100 Hz
 IMAGE_EVERY = 5  # steps; camera frames at 20 Hz, the rate of the tiny policy
 START = 1_000_000_000_000  # ns
+INFERENCE = 0.2  # s of wall time that an inference gets within one step
 CAMERAS = tuple(camera.name for camera in SPECIFICATION.cameras)
 
 
@@ -75,6 +77,7 @@ class RobotStandIn:
                     self.publish_image(name, self.picture())
         self.each_step()
         self._graph.wait_until(self._all_follow, "the nodes following /clock", meanwhile=self._tell_time, spin=0.001)
+        self._let_infer()
 
     def run_for(self, duration: float) -> None:
         """Lets ``duration`` seconds pass."""
@@ -104,6 +107,12 @@ class RobotStandIn:
         message = JointState(name=list(names), position=[float(each) for each in positions])
         message.header.stamp = stamp(self.now)
         self._joints.publish(message)
+
+    def _let_infer(self) -> None:
+        """Waits for inferences under way, though not for one that hangs: on a slow machine many steps would else pass meanwhile."""
+        end = time.monotonic() + INFERENCE
+        while self._graph.infers() and time.monotonic() < end:
+            self._graph.spin(0.001)
 
     def _tell_time(self) -> None:
         self._clock.publish(Clock(clock=stamp(self.now)))

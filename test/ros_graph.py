@@ -150,6 +150,11 @@ class Graph:
         """The running nodes that follow /clock."""
         return [thread.node for thread in self._threads if thread.node.get_parameter("use_sim_time").value]
 
+    def infers(self) -> bool:
+        """Whether a policy node is at an inference."""
+        sessions = [getattr(thread.node, "_session", None) for thread in self._threads]
+        return any(session is not None and session.loop.waits_for_inference for session in sessions)
+
     def spin(self, timeout: float = _SPIN) -> None:
         """Takes what has come, waiting at most ``timeout`` seconds for the first of it."""
         with suppress(TimeoutException):
