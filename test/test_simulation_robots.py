@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from ttt_ros.errors import SimulationError
 from ttt_ros.simulation.corruptions import SLOW_CORRUPTIONS
+from ttt_ros.simulation.deployment import random_of_goal
 from ttt_ros.simulation.robots import DRIFT, HIDDEN_SIZE, Property, Range, Robot, Unseen
 from ttt_ros.simulation.shifts import NO_SHIFTS, Shifts
 
@@ -84,6 +85,15 @@ def test_over_two_hundred_goals_a_robot_moves_by_about_half_a_training_range() -
 def test_without_drift_a_robot_stays_as_it_is() -> None:
     robot = Robot(seed=1, drift=0.0)
     assert robot.shifts(0) == robot.shifts(1_000)
+
+
+def test_where_the_cubes_lie_tells_nothing_of_the_robot_of_the_same_seed() -> None:
+    """The first draws of a layout are the radii and azimuths of the cubes."""
+    for goal in range(10):
+        layouts = np.array([random_of_goal(seed, goal).uniform(size=6) for seed in range(400)])
+        robots = np.array([Robot(seed=seed).hidden(goal) for seed in range(400)])
+        correlations = np.corrcoef(layouts, robots, rowvar=False)[:6, 6:]
+        assert np.abs(correlations).max() < 0.25
 
 
 def test_robots_of_many_seeds_fill_the_training_range_evenly_at_any_goal() -> None:

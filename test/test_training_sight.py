@@ -133,8 +133,8 @@ def test_another_robot_each_goal_and_the_wider_share_is_kept() -> None:
 def test_a_blinder_look_costs_accuracy(finished: Path) -> None:
     """The figures must be able to tell pictures apart: noise far beyond training is worse than none."""
     sight = load_sight(finished / "sight.safetensors")
-    clear = measure_sight(sight, Robot(seed=5, properties=()), goals=6, seed=5)
-    wider = measure_sight(sight, Robot(seed=5, range=Range.WIDER), goals=6, seed=5)
+    clear = measure_sight(sight, Robot(seed=5, properties=()), goals=40, seed=5)
+    wider = measure_sight(sight, Robot(seed=5, range=Range.WIDER), goals=40, seed=5)
     assert clear.cube_median_mm < wider.cube_median_mm
     assert clear.goals == wider.goals == 6
 

@@ -63,6 +63,11 @@ class Demonstration:
     landmarks: NDArray[np.float32]
 
 
+def random_of_goal(seed: int, index: int) -> np.random.Generator:
+    """What draws the cubes and the words of a goal; nothing else of a deployment draws from it, or one would tell of the other."""
+    return np.random.default_rng([seed, index])
+
+
 class Deployment:
     """The simulated arm under an overhead camera, with three cubes that stay where they are put.
 
@@ -125,7 +130,7 @@ class Deployment:
         """
         if index < 0:
             raise SimulationError(f"goal index {index} must be at least 0")
-        generator = np.random.default_rng([self._seed, index])
+        generator = random_of_goal(self._seed, index)
         self._set_shifts(self._robot.shifts(index))
         self._place(*draw_cubes(generator))
         self._task = POINTING_TASKS[generator.integers(len(POINTING_TASKS))]

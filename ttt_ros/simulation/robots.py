@@ -88,6 +88,9 @@ _BACKLASH = (0.04, 0.12)  # rad
 _LENS_SMEAR = (0.4, 0.9)
 _DROPPED_FRAMES = (0.05, 0.25)
 _UNSEEN_STREAM = len(Property)
+_ROBOTS = 0x0B07
+"""Keeps the random numbers that draw a robot apart from those that draw the goals of a deployment of the same seed: else the places of the
+cubes would tell what is hidden."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -176,7 +179,7 @@ class Robot:
         spread = _SPREADS[name]
         if name not in self.properties:
             return np.zeros(len(spread.limits))
-        generator = np.random.default_rng([self.seed, list(Property).index(name)])
+        generator = np.random.default_rng([self.seed, list(Property).index(name), _ROBOTS])
         start, speed, direction, sign = generator.uniform(size=(4, len(spread.limits)))
         wider = self.range is Range.WIDER
         lower, upper = (1.0, _WIDEST) if wider else (0.0, 1.0) if spread.one_sided else (-1.0, 1.0)
@@ -187,7 +190,7 @@ class Robot:
 
     def _unseen_shifts(self) -> dict[str, Any]:
         """Draws all kinds, so that each is the same whichever others there are, and keeps those that are asked for."""
-        generator = np.random.default_rng([self.seed, _UNSEEN_STREAM])
+        generator = np.random.default_rng([self.seed, _UNSEEN_STREAM, _ROBOTS])
         bend, direction = generator.uniform(*_BENT_HAND), generator.uniform(-math.pi, math.pi)
         quick = [name for name in CORRUPTIONS if name not in SLOW_CORRUPTIONS]
         drawn: dict[Unseen, dict[str, Any]] = {

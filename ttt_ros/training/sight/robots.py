@@ -7,6 +7,9 @@ import numpy as np
 from ttt_ros.simulation.robots import Range, Robot
 from ttt_ros.simulation.shifts import Shifts
 
+_PICTURES = 0x91C
+"""Keeps the choice of a robot apart from the layout of its goal, which is drawn from the same seed and goal."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class RobotPerGoal(Robot):
@@ -20,7 +23,7 @@ class RobotPerGoal(Robot):
 
     def shifts(self, goal_index: int) -> Shifts:
         """Those of the robot of that goal."""
-        generator = np.random.default_rng([self.seed, goal_index])
+        generator = np.random.default_rng([self.seed, goal_index, _PICTURES])
         robot = Robot(
             range=Range.WIDER if generator.random() < self.wider else self.range,
             seed=int(generator.integers(2**31)),
