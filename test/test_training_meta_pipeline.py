@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 from memory_policies import small_config, small_memory_policy
+from pydantic import JsonValue
 
 from ttt_ros.errors import CheckpointError, ConfigurationError, RecordingError
 from ttt_ros.policies.checkpoint import load_policy, read_header
@@ -50,12 +51,12 @@ def config(order: Order = Order.SECOND, *, memory: MemoryKind = MemoryKind.WINDO
     return dataclasses.replace(base, adaptation=adaptation, **changes)
 
 
-def trained(settings: MetaConfig, output: Path) -> str:
+def trained(settings: MetaConfig, output: Path, **facts: JsonValue) -> str:
     policy = small_memory_policy(
         settings.policy.memory, fast_width=settings.policy.fast_width, privileged=settings.policy.privileged, seed=settings.seed
     )
     policy.sight.requires_grad_(False)
-    return read_header(meta_train(settings, policy, sequences(), sequences(seed=1), output, facts={})).checksum
+    return read_header(meta_train(settings, policy, sequences(), sequences(seed=1), output, facts=facts)).checksum
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -131,6 +132,14 @@ def test_a_run_of_another_configuration_is_not_gone_on_with(tmp_path):
     trained(config(), tmp_path)
     with pytest.raises(CheckpointError, match="another configuration"):
         trained(dataclasses.replace(config(), outer=dataclasses.replace(config().outer, learning_rate=1e-3)), tmp_path)
+
+
+def test_a_run_on_other_data_or_from_another_start_is_not_gone_on_with(tmp_path):
+    settings = config(Order.FIRST)
+    assert trained(settings, tmp_path, data="these", start="") == trained(settings, tmp_path, data="these", start="")
+    for facts in ({"data": "those", "start": ""}, {"data": "these", "start": "cloned"}):
+        with pytest.raises(CheckpointError, match="another configuration"):
+            trained(settings, tmp_path, **facts)
 
 
 def test_recomputing_activations_changes_nothing(tmp_path):

@@ -17,7 +17,7 @@ from ttt_ros.training.meta.sequences import Sequences
 _TIP_BETA = 0.5
 _CODE_BETA = 0.05
 _RETURN_EVERY = 8
-"""Of so many goals one also teaches the way back, which is easy to learn."""
+"""Of so many goals one also teaches the way back, which is easy to learn, and so do as many first ones, in which the memory is filled."""
 
 
 class Carry(NamedTuple):
@@ -78,10 +78,10 @@ class DeploymentLoss(nn.Module):
         codes, backs = [], {}
         for goal in goals:
             codes.append(self.policy.act_code(sequences.features(goal, 0), fast.weights, memory))
-            if goal % _RETURN_EVERY == 0:
-                backs[goal] = self.policy.act_code(sequences.features(goal, 1), fast.weights, memory)
             memory = self.policy.remember(memory, sequences.transitions(goal))
             fast = inner.step(fast, sequences.transitions(self._window(goal)))
+            if goal < _RETURN_EVERY or goal % _RETURN_EVERY == 0:
+                backs[goal] = self.policy.act_code(sequences.features(goal, 1), fast.weights, memory)
         losses = self._losses(sequences, slice(goals.start, goals.stop), torch.stack(codes, dim=1))
         back = self._return_loss(sequences, list(backs), torch.stack(list(backs.values()), dim=1)) if backs else 0.0
         return Losses(total=losses.total + back, tip=losses.tip), Carry(memory=memory, fast=fast)

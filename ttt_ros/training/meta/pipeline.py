@@ -15,7 +15,8 @@ from pydantic import Field, JsonValue
 
 from ttt_ros.configuration import strict, validated
 from ttt_ros.errors import ConfigurationError, RecordingError
-from ttt_ros.policies.checkpoint import load_policy
+from ttt_ros.policies.checkpoint import load_policy, read_header
+from ttt_ros.policies.checksum import tensor_checksum
 from ttt_ros.policies.memory.policy import MemoryPolicy
 from ttt_ros.simulation.robots import HIDDEN_SIZE
 from ttt_ros.training.meta.configuration import MetaConfig, Order, RecordingConfig
@@ -162,7 +163,13 @@ def _trained(config: PipelineConfig, sight: Path, rounds: Sequence[Sequence[Path
     if config.held_out >= count:
         raise RecordingError(f"{count} deployments are recorded and {config.held_out} shall be held out; record more or hold out fewer")
     data, held_out = (everything.selected(torch.arange(*part)) for part in ((0, count - config.held_out), (count - config.held_out, count)))
-    facts: dict[str, JsonValue] = {"recording": asdict(config.recording), "rounds": config.rounds, "deployments": data.deployments}
+    facts: dict[str, JsonValue] = {
+        "recording": asdict(config.recording),
+        "rounds": config.rounds,
+        "deployments": data.deployments,
+        "data": tensor_checksum({"labels": everything.labels, "executed": everything.executed}),
+        "start": "" if start is None else read_header(start).checksum,
+    }
     return meta_train(config.meta, policy, data, held_out, output, facts=facts)
 
 

@@ -1,6 +1,7 @@
 """Meta-training on recorded deployments: the outer loop's steps, its states on disk and its checkpoint."""
 
 import copy
+import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -38,19 +39,28 @@ def meta_train(
     Args:
         data: what is trained on.
         held_out: what is validated on.
-        facts: where the data come from, for the checkpoint's header.
+        facts: where the data and the policy come from, for the checkpoint's header; a run goes on only where they are the same.
 
     Raises:
         CheckpointError: ``output`` holds a run of another configuration.
         ConfigurationError: the accelerator that is asked for is not there.
     """
-    run = _Run(config, policy, data, held_out, output)
+    run = _Run(config, policy, data, held_out, output, facts=facts)
     run.go_on()
-    return run.export(facts)
+    return run.export()
 
 
 class _Run:
-    def __init__(self, config: MetaConfig, policy: MemoryPolicy, data: Sequences, held_out: Sequences, output: Path) -> None:
+    def __init__(
+        self,
+        config: MetaConfig,
+        policy: MemoryPolicy,
+        data: Sequences,
+        held_out: Sequences,
+        output: Path,
+        *,
+        facts: Mapping[str, JsonValue],
+    ) -> None:
         self._config = config
         self._output = output
         self._fabric = launched(config)
@@ -60,7 +70,13 @@ class _Run:
         self._loss, self._optimiser = self._fabric.setup(DeploymentLoss(policy, config), optimiser)
         self._data, self._held_out = (part.on(self._fabric.device) for part in (data, held_out))
         self._metrics = Metrics(config, output, active=self._fabric.is_global_zero)
-        self._state = RunState(output / _STATE, modules={"policy": policy}, optimiser=self._optimiser.optimizer, config=as_facts(config))
+        self._facts = dict(facts)
+        self._state = RunState(
+            output / _STATE,
+            modules={"policy": policy},
+            optimiser=self._optimiser.optimizer,
+            config={**as_facts(config), "facts": json.loads(json.dumps(self._facts))},
+        )
 
     def go_on(self) -> None:
         """Trains up to the configured number of steps."""
@@ -78,7 +94,7 @@ class _Run:
                     self._save()
         self._metrics.close()
 
-    def export(self, facts: Mapping[str, JsonValue]) -> Path:
+    def export(self) -> Path:
         """Writes the policy as a checkpoint."""
         path = self._output / _POLICY
         if self._fabric.is_global_zero:
@@ -89,7 +105,7 @@ class _Run:
                 "seconds": round(self._state.seconds, 1),
                 "torch": torch.__version__,
             }
-            save_policy(copy.deepcopy(self._policy).cpu(), path, training={**facts, **own})
+            save_policy(copy.deepcopy(self._policy).cpu(), path, training={**self._facts, **own})
         self._fabric.barrier()
         return path
 
