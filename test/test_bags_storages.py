@@ -105,13 +105,14 @@ def test_of_a_bag_with_an_index_no_chunk_is_read_before_its_messages_are_asked_f
         assert "bag.mcap is corrupt at byte" in bag.damage
 
 
+@pytest.mark.parametrize("by", [16, 1 << 63])
 @pytest.mark.parametrize("field", ["chunk_start_offset", "chunk_length", "message_start_time", "message_end_time"])
-def test_an_index_that_contradicts_the_file_is_not_believed(tmp_path: Path, field: str) -> None:
+def test_an_index_that_contradicts_the_file_is_not_believed(tmp_path: Path, field: str, by: int) -> None:
     path = foreign(tmp_path / "bag.mcap", compression=CompressionType.NONE)
     with path.open("rb") as indexed:
         index = make_reader(indexed).get_summary().chunk_indexes[3]
     fields = (index.message_start_time, index.message_end_time, index.chunk_start_offset, index.chunk_length)
-    garbled = dataclasses.replace(index, **{field: getattr(index, field) + 16})
+    garbled = dataclasses.replace(index, **{field: getattr(index, field) + by})
     wrong = (garbled.message_start_time, garbled.message_end_time, garbled.chunk_start_offset, garbled.chunk_length)
     path.write_bytes(path.read_bytes().replace(struct.pack("<QQQQ", *fields), struct.pack("<QQQQ", *wrong)))
     messages, damage = read(path)

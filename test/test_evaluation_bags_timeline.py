@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -22,13 +23,22 @@ SECOND = 1_000_000_000
 STATES = StreamMapping(cameras={"scene": "/image"}, joint_states="/joints", text="wait")
 
 
-def joint_states(path: Path, stamps: list[tuple[int, int]]) -> Path:
-    """A bag of joint states, each with the moment at which it was received and its header stamp, ns, and one empty camera topic."""
+def joint_states(path: Path, stamps: list[tuple[int, int]], *, instructed: tuple[int, ...] = ()) -> Path:
+    """A bag of joint states, each with the moment at which it was received and its header stamp, ns, and one empty camera topic.
+
+    Args:
+        instructed: moments at which instructions were received, ns, before all joint states.
+    """
     qos = OfferedQos(reliable=True, latched=False, depth=1)
     kinds = types().types
     with BagWriter(path, message_packages={}) as bag:
         bag.add_topic("/joints", "sensor_msgs/msg/JointState", qos=qos)
         bag.add_topic("/image", "sensor_msgs/msg/Image", qos=qos)
+        if instructed:
+            bag.add_topic("/instruction", "std_msgs/msg/String", qos=qos)
+        for received in instructed:
+            told = kinds["std_msgs/msg/String"](data="push")
+            bag.write("/instruction", received, bytes(types().serialize_cdr(told, "std_msgs/msg/String")))
         for received, stamp in stamps:
             time = kinds["builtin_interfaces/msg/Time"](sec=stamp // SECOND, nanosec=stamp % SECOND)
             message = kinds["sensor_msgs/msg/JointState"](
@@ -79,6 +89,18 @@ def test_the_clock_of_the_stamps_ignores_when_messages_were_received(tmp_path: P
     found = events(path, clock=Clock.STAMPED)
     assert [event.now for event in found if isinstance(event, Sensed)] == [SECOND, 2 * SECOND, 2 * SECOND]
     assert ticks(found)[0] == SECOND
+
+
+def test_what_was_received_before_the_first_stamp_is_given_its_instant(tmp_path: Path) -> None:
+    path = joint_states(tmp_path / "bag", [(902 * SECOND, 5 * SECOND)], instructed=(900 * SECOND, 901 * SECOND))
+    streams = replace(STATES, text="", instruction="/instruction")
+    found = events(path, clock=Clock.STAMPED, streams=streams)
+    assert [(event.role, event.now) for event in found if isinstance(event, Sensed)] == [
+        (Role.INSTRUCTION, 5 * SECOND),
+        (Role.INSTRUCTION, 5 * SECOND),
+        (Role.JOINTS, 5 * SECOND),
+    ]
+    assert ticks(found) == [5 * SECOND]
 
 
 def test_ticks_begin_anew_after_a_clock_that_was_set_back(tmp_path: Path) -> None:
@@ -147,6 +169,16 @@ def test_what_the_bag_does_not_hold_is_said_to_be_missing() -> None:
     commands.ask(7 * STEP)  # not over at the end
     assert [answer.positions for answer in commands.answered(8 * STEP)] == [None]
     assert [answer.stamp for answer in commands.rest()] == [7 * STEP]
+
+
+def test_after_a_clock_that_was_set_back_what_was_asked_before_is_void_and_the_next_is_answered() -> None:
+    commands = track()
+    commands.add(900 * STEP, np.array([1.0]))
+    commands.ask(900 * STEP)
+    commands.add(STEP, np.array([2.0]))
+    commands.ask(STEP)
+    answers = commands.answered(4 * STEP)
+    assert [(answer.stamp, answer.positions is None) for answer in answers] == [(900 * STEP, True), (STEP, False)]
 
 
 def test_the_memory_of_commands_does_not_grow_with_the_bag() -> None:

@@ -226,3 +226,11 @@ def test_a_real_robots_recording_goes_the_same_way(tmp_path: Path) -> None:
     findings = evaluate_dataset(trained, G1, quick, tmp_path / "output")
     assert findings.frames > 80
     assert all(figure.frozen.value > 0 for condition in findings.conditions for figure in condition.figures.values())
+
+
+def test_seconds_without_a_frame_are_no_blocks_however_many_they_are() -> None:
+    """As of a clock that began in 1970 and was then set."""
+    stamps = [round(frame * 1e8) for frame in range(20)]
+    blocks = Blocks([[*stamps, *(1_700_000_000 * 10**9 + stamp for stamp in stamps)]], seconds=1.0, seed=0)
+    assert blocks.count == 4
+    assert blocks.mean(np.ones(40)).value == 1.0

@@ -138,13 +138,13 @@ class McapFile:
         self._file.seek(0)  # the library looks for the magic where the file stands
         try:
             summary = make_reader(self._file).get_summary()
+            if summary is None or summary.statistics is None or not summary.channels:
+                return False
+            indexes, statistics = summary.chunk_indexes, summary.statistics
+            if not indexes or len(indexes) != statistics.chunk_count or not all(map(self._is_chunk, indexes)):
+                return False
         # Everything: garbled bytes end in any error, from struct.error to MemoryError.
         except Exception:
-            return False
-        if summary is None or summary.statistics is None or not summary.channels:
-            return False
-        indexes, statistics = summary.chunk_indexes, summary.statistics
-        if not indexes or len(indexes) != statistics.chunk_count or not all(map(self._is_chunk, indexes)):
             return False
         self._types = {number: schema.name for number, schema in summary.schemas.items()}
         self._channels = dict(summary.channels)

@@ -36,13 +36,13 @@ class Blocks:
     """The blocks of a stream; every figure is computed on the same draws of them, so that differences between arms are paired."""
 
     def __init__(self, stamps: Sequence[Sequence[int]], *, seconds: float, seed: int) -> None:
-        """Cuts each episode, given by its frames' ``stamps`` in ns, into blocks of ``seconds``."""
+        """Cuts each episode, given by its frames' ``stamps`` in ns, into blocks of ``seconds``; a block without a frame is none."""
         numbers: list[int] = []
         for episode in stamps:
             first = numbers[-1] + 1 if numbers else 0
             numbers += [first + int((stamp - episode[0]) / (seconds * 1e9)) for stamp in episode]
-        self._numbers = np.array(numbers, dtype=np.int64)
-        self.count = numbers[-1] + 1 if numbers else 0
+        kept, self._numbers = np.unique(np.array(numbers, dtype=np.int64), return_inverse=True)
+        self.count = len(kept)
         self._seed = seed
 
     def known(self, values: Floats) -> NDArray[np.int64]:

@@ -39,12 +39,15 @@ class CommandTrack:
         self._times: deque[int] = deque()
         self._positions: deque[Positions] = deque()
         self._asked: deque[int] = deque()
+        self._void: list[int] = []
 
     def add(self, now: int, positions: Positions) -> None:
-        """Takes a command, (joints,), that came at ``now``, ns; after a clock that was set back all earlier ones are void."""
+        """Takes a command, (joints,), that came at ``now``, ns; after a clock that was set back all before it is void."""
         if self._times and now < self._times[-1]:
             self._times.clear()
             self._positions.clear()
+            self._void += self._asked
+            self._asked.clear()
         self._times.append(now)
         self._positions.append(positions)
 
@@ -53,8 +56,12 @@ class CommandTrack:
         self._asked.append(stamp)
 
     def answered(self, now: int) -> list[Commanded]:
-        """Those whose horizon is over at ``now``; an open-loop movement that never began is given up when the next one is asked for."""
-        answers = []
+        """Those whose horizon is over at ``now``, in the order in which they were asked for, and those that are void.
+
+        An open-loop movement that never began is given up when the next one is asked for.
+        """
+        answers = [Commanded(stamp=stamp) for stamp in self._void]
+        self._void.clear()
         while self._asked:
             start = self._start(self._asked[0])
             if start is None and len(self._asked) == 1:
@@ -67,7 +74,7 @@ class CommandTrack:
 
     def rest(self) -> list[Commanded]:
         """Those still open at the end of the bag, whose commands it does not hold."""
-        return [Commanded(stamp=stamp) for stamp in self._asked]
+        return [Commanded(stamp=stamp) for stamp in (*self._void, *self._asked)]
 
     def _start(self, stamp: int) -> int | None:
         if not self._open_loop:

@@ -1,5 +1,6 @@
 """Each chunk of the policy against what the robot was told at the same instants."""
 
+from collections import deque
 from collections.abc import Callable
 
 import numpy as np
@@ -18,12 +19,12 @@ class ChunkComparison:
         self._on_row = on_row
         self._open_loop = open_loop
         self._track = CommandTrack(horizon=horizon, period=period, open_loop=open_loop)
-        self._waiting: dict[int, tuple[Chunk, float | None]] = {}
+        self._waiting: deque[tuple[Chunk, float | None]] = deque()  # answered in the order in which they are asked for
         self._before: Chunk | None = None
 
     def add(self, chunk: Chunk) -> None:
         """Takes a chunk that the policy answered."""
-        self._waiting[chunk.stamp] = (chunk, None if self._open_loop else _seam(self._before, chunk))
+        self._waiting.append((chunk, None if self._open_loop else _seam(self._before, chunk)))
         self._before = chunk
         self._track.ask(chunk.stamp)
 
@@ -42,7 +43,7 @@ class ChunkComparison:
             self._compare(answer)
 
     def _compare(self, answer: Commanded) -> None:
-        chunk, seam = self._waiting.pop(answer.stamp)
+        chunk, seam = self._waiting.popleft()
         error = squared = by_step = held = None
         if answer.positions is not None and answer.standing is not None:
             errors = np.abs(answer.positions - chunk.positions)

@@ -50,7 +50,7 @@ def _joint(index: int, commanded: Table, measured: Table, *, names: tuple[str, .
 
 def _regressed(commanded: Table, measured: Table, delay: int) -> tuple[float, float, int]:
     """Slope of the measured on the commanded positions ``delay`` ticks before, share of variance that it explains, and the delay."""
-    told, seen = commanded[: len(commanded) - delay], measured[delay:]
+    told, seen = commanded[: max(0, len(commanded) - delay)], measured[delay:]
     known = np.isfinite(told) & np.isfinite(seen)
     if known.sum() < _LEAST_SAMPLES:
         return 0.0, 0.0, delay

@@ -1,7 +1,7 @@
 """The order of events that a bag is played in, the same for the offline evaluation and for the stepped replay to a live node."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Any
 
@@ -90,23 +90,35 @@ def sensed(reader: BagReader, streams: StreamMapping, *, clock: Clock) -> Iterat
         roles[streams.commands] = Role.COMMANDS
     if streams.instruction:
         roles[streams.instruction] = Role.INSTRUCTION
-    newest = 0
+    newest: int | None = None
+    early: list[Sensed] = []
     for message in reader.messages(tuple(roles)):
         content, problem = None, ""
         try:
             content = deserialized(message)
         except RecordingError as error:
             problem = str(error)
-        now = message.stamp
+        now: int | None = message.stamp
         if clock is Clock.STAMPED:
             # A command's header says when it is to begin, and zero means at once.
             own = header_stamp(content) if message.topic in cameras or message.topic == streams.joint_states else None
-            # Streams overtake each other a little; only a clock that was set back may go back.
-            now = newest if own is None else own if own < newest - CLOCK_JUMP else max(own, newest)
-        newest = now
-        yield Sensed(
-            role=roles[message.topic], camera=cameras.get(message.topic, ""), now=now, raw=message, content=content, problem=problem
+            now = newest if own is None else _in_order(own, newest)
+        event = Sensed(
+            role=roles[message.topic], camera=cameras.get(message.topic, ""), now=now or 0, raw=message, content=content, problem=problem
         )
+        if now is None:  # what comes before the first stamp, such as a latched instruction, is given the instant of that
+            early.append(event)
+            continue
+        newest = now
+        yield from (replace(each, now=now) for each in early)
+        early.clear()
+        yield event
+    yield from early
+
+
+def _in_order(own: int, newest: int | None) -> int:
+    """Streams overtake each other a little; only a clock that was set back may go back."""
+    return own if newest is None or own < newest - CLOCK_JUMP else max(own, newest)
 
 
 def _check_types(reader: BagReader, streams: StreamMapping) -> None:
