@@ -130,6 +130,13 @@ def test_alarms_are_counted_on_held_out_runs_of_the_rules_that_can_be_judged() -
     assert (rejected.proposed, camera_rate.proposed, unread.proposed) == (0.5, 0.6, 20.0)
 
 
+def test_no_limit_is_proposed_for_a_signal_that_was_no_number_in_a_clean_run() -> None:
+    random = np.random.default_rng(1)
+    seen = [*(run(drift) for drift in random.gumbel(3.0, 0.1, size=24)), run(NOT_FINITE)]
+    drift = found(RULES, seen, [run(3.0)], stated=0.1, failures=()).rules[0]
+    assert (drift.proposed, drift.proposed_clear) == (drift.shipped, drift.shipped_clear)
+
+
 def test_recordings_judge_what_a_virtual_clock_cannot() -> None:
     result = findings([run(3.0, camera_rate=0.4, source="bag"), run(3.0)], source="bag")
     assert result.rules[1].judged == "judged"

@@ -46,6 +46,7 @@ def record(attack: str, defence: str, seed: int, *, met: float, moved: float = 0
         repetition=0,
         condition="training/all",
         seed=seed,
+        foreign_seed=seed + 100,
         goals=10,
         probes=2,
     )

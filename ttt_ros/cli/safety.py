@@ -69,7 +69,8 @@ def poison(
         mark = {True: "[green]ok  [/green]", False: "[red]FAIL[/red]", None: "    "}[verdict.holds]
         console.print(f"{mark} {verdict.target}: {verdict.figure}", highlight=False)
     console.print(f"{out / 'poison.html'}")
-    raise typer.Exit(FAILED if any(verdict.holds is False for verdict in found.verdicts) else 0)
+    judged = [verdict.holds for verdict in found.verdicts if verdict.holds is not None]
+    raise typer.Exit(0 if judged and all(judged) and not found.failures else FAILED)
 
 
 @app.command("calibrate-safeguard")
@@ -91,7 +92,7 @@ def calibrate_safeguard(
     path = config or shipped_configuration("calibration.yaml")
     findings = calibrate(path, bags or (), out=out, processes=jobs, console=console)
     console.print(f"{verdict(findings)}\n{out / 'report.html'}, {out / PROPOSAL}", highlight=False)
-    raise typer.Exit(0 if findings.holds else FAILED)
+    raise typer.Exit(0 if findings.holds and not findings.failures else FAILED)
 
 
 @app.command()

@@ -8,7 +8,7 @@ from typing import Literal
 
 from ttt_ros import configuration
 from ttt_ros.evaluation.calibration.extremes import proposed
-from ttt_ros.evaluation.calibration.levels import Shape
+from ttt_ros.evaluation.calibration.levels import NOT_FINITE, Shape
 from ttt_ros.evaluation.calibration.poisson import Rate, rate
 from ttt_ros.evaluation.calibration.records import RunRecord
 from ttt_ros.evaluation.calibration.sources import NOT_JUDGED
@@ -101,7 +101,7 @@ def found(
     """Proposes limits from the ``calibration`` runs and judges both them and those of ``rules`` on the runs that were ``held_out``.
 
     The stated rate is shared evenly by the rules that can be judged. A rule counts at most one alarm in a run: what follows an alarm is
-    no clean run any more.
+    no clean run any more. For a signal that was no number in a run no limit is proposed, as none would bear it.
     """
     judged = sum(_verdict(index, calibration) == "judged" for index in range(len(rules.rules)))
     share = stated / max(judged, 1)
@@ -127,7 +127,7 @@ def _rule(index: int, rule: Rule, calibration: Sequence[RunRecord], held_out: Se
     shape, verdict = Shape.of(rule), _verdict(index, calibration)
     levels, held_out_levels = _levels(index, calibration), _levels(index, held_out)
     limit, tail = rule.limit, None
-    if verdict == "judged":
+    if verdict == "judged" and max(map(abs, levels)) < NOT_FINITE:
         exceeded = -math.expm1(-share * _hours(calibration) / len(calibration))
         proposal = proposed([shape.sign * level for level in levels], exceeded=exceeded)
         tail = proposal.shape

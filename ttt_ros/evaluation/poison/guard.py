@@ -7,12 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ttt_ros.adaptation.report import WindowReport
+from ttt_ros.control.figures import window_figures
 from ttt_ros.evaluation.deployments.arms import Arm
 from ttt_ros.evaluation.deployments.runner import Adaptation, GoalResult, Robot
 from ttt_ros.policies.observation import Observation
 from ttt_ros.policies.protocol import Policy
 from ttt_ros.policies.transition import FastWeights, Transitions
-from ttt_ros.safeguard import signals
 from ttt_ros.safeguard.clock import NANOSECONDS
 from ttt_ros.safeguard.configuration import SafeguardConfig
 from ttt_ros.safeguard.judge import Safeguard, Verdict
@@ -48,16 +48,8 @@ class Guard:
         self._safeguard.streams.heard_chunk(self._now)
 
     def hear_window(self, report: WindowReport) -> None:
-        """Hears of a window what the policy node would publish: figures that were not computed give no reading."""
-        figures = {
-            signals.GRADIENT_NORM.name: report.gradient_norm,
-            signals.DRIFT_TOTAL.name: report.drift_total,
-            signals.ACTION_DEVIATION.name: report.action_deviation,
-            signals.PREDICTION_LOSS.name: report.prediction_loss,
-            signals.REJECTED.name: float(not (report.committed or report.withheld)),
-        }
-        readings = {name: figure for name, figure in figures.items() if figure is not None}
-        self._safeguard.read_window(readings, self._now, version=report.version, committed=report.committed)
+        """Hears of a window what the policy node would publish."""
+        self._safeguard.heard_window(window_figures(report), self._now)
 
 
 class GuardedAdaptation(Adaptation):

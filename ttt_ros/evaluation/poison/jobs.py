@@ -39,7 +39,6 @@ class Job:
         attack: on it.
         defence: against that.
         frozen: the arm of the robot that streams are swapped with.
-        foreign_seed: of that robot.
         safeguard: to be obeyed; None where the defence has none.
         patch: RGB (side, side, 3).
     """
@@ -48,7 +47,6 @@ class Job:
     attack: Attack
     defence: Defence
     frozen: Arm
-    foreign_seed: int
     safeguard: SafeguardConfig | None
     patch: NDArray[np.uint8]
 
@@ -75,13 +73,13 @@ def planned(
                 repetition=line.arm.repetition,
                 condition=config.condition,
                 seed=seed,
+                foreign_seed=seed + config.foreign_seeds,
                 goals=config.goals,
                 probes=config.probes,
             ),
             attack=attack,
             defence=line,
             frozen=frozen,
-            foreign_seed=seed + config.foreign_seeds,
             safeguard=safeguard if line.guarded else None,
             patch=patch,
         )
@@ -99,9 +97,9 @@ def run(job: Job) -> PoisonRecord | Failure:
 def _run(job: Job) -> PoisonRecord:
     header, arm = job.header, job.defence.arm
     policy = _loaded(arm.checkpoint, header.policy)
-    deployment, other = (Deployment(CONDITIONS[header.condition].robot(seed), seed=seed) for seed in (header.seed, job.foreign_seed))
+    deployment, other = (Deployment(CONDITIONS[header.condition].robot(seed), seed=seed) for seed in (header.seed, header.foreign_seed))
     try:
-        foreign = ForeignRobot(policy, job.frozen, other, seed=job.foreign_seed)
+        foreign = ForeignRobot(policy, job.frozen, other, seed=header.foreign_seed)
         poisoned = PoisonedRobot(
             Repeated(deployment, times=header.repetition) if header.repetition else deployment,
             job.attack,

@@ -16,7 +16,7 @@ from ttt_ros.errors import ConfigurationError, RecordingError
 from ttt_ros.evaluation.run_record import Count
 from ttt_ros.evaluation.whole_file import write_whole
 
-SCHEMA = 1
+SCHEMA = 2
 """Version of the layout of the files; raised when a field is added, removed or changes its meaning."""
 
 
@@ -36,6 +36,7 @@ class Header:
         repetition: of the same robot, layouts and goals, with other sensor noise.
         condition: name of the condition that the robot was drawn under.
         seed: of the robot, the layouts, the goals and the attack.
+        foreign_seed: of the robot whose streams are swapped in.
         goals: how many.
         probes: observations that the final weights were tried on.
     """
@@ -50,6 +51,7 @@ class Header:
     repetition: Count
     condition: str
     seed: Count
+    foreign_seed: Count
     goals: Count
     probes: Count
 

@@ -7,8 +7,10 @@ from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 
+from ttt_ros.errors import TttRosError
 
-class StalledError(Exception):
+
+class StalledError(TttRosError):
     """A loop has not gone on for too long; the message says where the stacks of all threads are."""
 
 
