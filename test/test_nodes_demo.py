@@ -10,6 +10,7 @@ pytest.importorskip("rclpy", reason="ROS 2 is not installed")
 pytest.importorskip("ttt_ros.msg", reason="the messages are not built; run `make build`")
 
 from ttt_ros.bags.reader import BagReader
+from ttt_ros.errors import ConfigurationError
 from ttt_ros.evaluation.report import OVERVIEW
 from ttt_ros.nodes.demo import DemoConfig, run_demo
 from ttt_ros.nodes.replay import ReplaySetup, run_replay
@@ -61,9 +62,23 @@ def test_a_demonstration_leaves_a_report_with_both_arms_and_a_bag_that_can_be_re
 @pytest.mark.usefixtures("ros_domain")
 def test_a_second_demonstration_moves_the_first_aside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     out = tmp_path / "demo"
-    out.mkdir()
+    (out / "logs").mkdir(parents=True)
     (out / "report.json").write_text("the first")
     monkeypatch.setattr("ttt_ros.nodes.demo.ADAPTATION", {})
     run_demo(SMALL, out, Console(quiet=True))
     assert (tmp_path / "demo.previous" / "report.json").read_text() == "the first"
     assert (out / "report.json").read_text() != "the first"
+
+
+@pytest.mark.parametrize("there", ["demo", "demo.previous"])
+def test_a_folder_that_holds_no_demonstration_is_neither_moved_nor_deleted(tmp_path: Path, there: str) -> None:
+    (tmp_path / "demo").mkdir()
+    (tmp_path / "demo" / "logs").mkdir()
+    precious = tmp_path / there
+    precious.mkdir(exist_ok=True)
+    (precious / "thesis.tex").write_text("the work of years")
+    if there == "demo":
+        (precious / "logs").rmdir()
+    with pytest.raises(ConfigurationError, match=f"{there} is not empty and holds no demonstration"):
+        run_demo(SMALL, tmp_path / "demo", Console(quiet=True))
+    assert (precious / "thesis.tex").read_text() == "the work of years"

@@ -1,6 +1,7 @@
 """The policy node under a safeguard's orders, and without any."""
 
 import math
+import time
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ pytest.importorskip("ttt_ros.msg", reason="the messages are not built; run `make
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from policy_under_test import start_policy, start_safeguarded_policy
-from robot_stand_in import RobotStandIn
+from robot_stand_in import CAMERAS, RobotStandIn
 from ros_graph import Graph
 from safeguard_stand_in import SafeguardStandIn
 from std_srvs.srv import Trigger
@@ -251,6 +252,15 @@ def test_a_hold_outlives_the_safeguard_that_ordered_it(graph: Graph, robot: Robo
 
     assert graph.call(Trigger, "safeguard/reset", Trigger.Request(), meanwhile=robot.step).success
     robot.run_until(lambda: len(chunks) > held, "chunks after the reset")
+
+
+def test_what_was_seen_before_the_clock_stood_still_does_not_count_any_more(ordered: Ordered, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ttt_ros.control.clock_watch.STOOD", 0.5)
+    ordered.adapt_until(1)
+    end = time.monotonic() + 0.6
+    ordered.graph.wait_until(lambda: time.monotonic() > end, "a pause of the clock")
+    ordered.robot.silent.update(CAMERAS)  # what they showed last is young enough by the clock that stood
+    assert "no frame has come" in ordered.control_status().message
 
 
 def test_a_gradient_beyond_the_limit_is_never_committed(graph: Graph, robot: RobotStandIn, tiny_checkpoint: Path) -> None:

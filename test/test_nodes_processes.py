@@ -26,6 +26,10 @@ pytestmark = pytest.mark.ros
 StartProcess = Callable[..., NodeProcess]
 
 
+def test_a_process_that_was_never_started_has_nothing_to_end(tmp_path: Path) -> None:
+    assert NodeProcess(executable="policy_node", log=tmp_path / "log").stop() == 0
+
+
 def wait_for_exit(graph: Graph, process: NodeProcess) -> int:
     """The exit code of a process that is about to end."""
     graph.wait_until(lambda: process.exit_code is not None, f"the end of {process.executable}")

@@ -18,7 +18,7 @@ from rclpy.signals import SignalHandlerOptions
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from ttt_ros.errors import TttRosError
+from ttt_ros.errors import ConfigurationError, TttRosError
 from ttt_ros.evaluation import run_record
 from ttt_ros.evaluation.demo_report import DemoReport, Environment, Limits, judged
 from ttt_ros.evaluation.report import write_report
@@ -81,7 +81,7 @@ def run_demo(config: DemoConfig, out: Path, console: Console) -> DemoReport:
     """Runs both arms and writes report, bag and logs into ``out``; an earlier demonstration there is moved aside.
 
     Raises:
-        TttRosError: the report cannot be written. A run that fails is not an error but a failed check.
+        TttRosError: ``out`` is something else, or the report cannot be written. A run that fails is not an error but a failed check.
     """
     _make_room(out)
     runs = []
@@ -144,7 +144,7 @@ class _Run:
         self._duration = 0.0
 
     def run(self) -> _Result:
-        """Runs the arm; whatever goes wrong is told and shows in the record."""
+        """Runs the arm; whatever goes wrong is told and shows in the record. Ctrl-C ends the processes, and then the demonstration."""
         executor = SingleThreadedExecutor()
         director = Director(executor, timeout=BRING_UP_TIMEOUT)
         observer = RunObserver(director, period=read_header(self._config.policy).specification.period)
@@ -153,8 +153,8 @@ class _Run:
                 process.start()
             self._bring_up(director)
             self._lead(director, observer)
-        except (TttRosError, KeyboardInterrupt) as error:
-            self._console.print(f"[red]{self._arm}: {error or 'interrupted'}[/red]")
+        except TttRosError as error:
+            self._console.print(f"[red]{self._arm}: {error}[/red]")
         finally:
             exit_codes = {name: process.stop() for name, process in self._processes.items()}
             executor.shutdown()
@@ -188,6 +188,7 @@ class _Run:
 
             def on_spin() -> None:
                 progress.update(task, completed=len(self._goals), state=self._state(observer))
+                self._require_alive()  # simulated time, by which a goal is waited for, ends with the simulation
 
             observer.begin()
             for index, instruction in zip(range(total), sequence, strict=False):
@@ -198,7 +199,6 @@ class _Run:
                     self._photograph(director, moments[index])
                 self._instruct(REST.instruction, director, observer, on_spin)
                 director.rearrange()
-                self._require_alive()
             self._duration = observer.elapsed
             director.settle(SETTLE_TIME)
 
@@ -273,10 +273,17 @@ class _Run:
 
 
 def _make_room(out: Path) -> None:
-    """Moves an earlier demonstration aside, in place of the one before it."""
+    """Moves an earlier demonstration aside, in place of the one before it.
+
+    Raises:
+        ConfigurationError: what is there is no demonstration.
+    """
     if not out.exists():
         return
     previous = out.with_name(f"{out.name}.previous")
+    for folder in (out, previous):
+        if folder.exists() and not (folder / "logs").is_dir():
+            raise ConfigurationError(f"{folder} is not empty and holds no demonstration; choose another folder or move it away")
     if previous.exists():
         shutil.rmtree(previous)
     out.rename(previous)

@@ -60,8 +60,12 @@ class NodeProcess:
         return None if self._process is None else self._process.poll()
 
     def stop(self) -> int:
-        """Asks the process to end with SIGINT, kills it when it does not, and returns its exit code (negative: the signal)."""
-        assert self._process is not None, "start() comes first"
+        """Asks the process to end with SIGINT, kills it when it does not, and returns its exit code (negative: the signal).
+
+        One that was never started has nothing to end, and 0 for an exit code.
+        """
+        if self._process is None:
+            return 0
         if self._process.poll() is None:
             self._process.send_signal(signal.SIGINT)
             try:

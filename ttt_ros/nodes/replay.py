@@ -113,7 +113,7 @@ def run_replay(bag: Path, setup: ReplaySetup, *, out: Path, console: Console) ->
         if player.exit_code != 0:
             raise BringUpError(f"the player ended with exit code {player.exit_code}; see {player.log}")
     finally:
-        clean = all(process.stop() == 0 for process in reversed(started))
+        exit_codes = [process.stop() for process in reversed(started)]
         executor.shutdown()
         counter.destroy_node()
         rclpy.try_shutdown()
@@ -124,7 +124,7 @@ def run_replay(bag: Path, setup: ReplaySetup, *, out: Path, console: Console) ->
         committed=sum(status.committed for status in counter.statuses),
         version=last.weights_version,
         checksum=last.weights_checksum,
-        clean=clean,
+        clean=not any(exit_codes),
     )
 
 

@@ -23,6 +23,7 @@ from ttt_ros.nodes.quality_of_service import CLOCK, LATCHED, RELIABLE, SENSOR
 from ttt_ros.nodes.stamps import stamp
 from ttt_ros.nodes.trajectory import TrajectoryFollower
 from ttt_ros.simulation.arm import HOME, JOINT_NAMES, PARKED
+from ttt_ros.simulation.corruptions import corrupted
 from ttt_ros.simulation.engine import IMAGE_EVERY, JOINT_STATE_EVERY, STEPS_PER_SECOND, Simulation
 from ttt_ros.simulation.shifts import Shifts
 from ttt_ros.simulation.tasks import parse
@@ -205,7 +206,11 @@ class SimulationNode(Node):
 
     def _shifts(self, changes: dict[str, object]) -> Shifts:
         values = {field.name: changes.get(field.name, value(self, f"shift.{field.name}")) for field in fields(Shifts)}
-        return Shifts(**{name: tuple(each) if isinstance(each, (list, tuple, array.array)) else each for name, each in values.items()})
+        shifts = Shifts(**{name: tuple(each) if isinstance(each, (list, tuple, array.array)) else each for name, each in values.items()})
+        if shifts.corruption and shifts.severity:  # refused here, or the next picture could not be made
+            blank = np.zeros((value(self, "image_height"), value(self, "image_width"), 3), dtype=np.uint8)
+            corrupted(blank, shifts.corruption, shifts.severity, np.random.default_rng(0))
+        return shifts
 
     def _on_parameters(self, parameters: list[Parameter]) -> SetParametersResult:
         changes = {each.name.removeprefix("shift."): each.value for each in parameters if each.name.startswith("shift.")}
