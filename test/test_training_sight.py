@@ -136,7 +136,7 @@ def test_a_blinder_look_costs_accuracy(finished: Path) -> None:
     clear = measure_sight(sight, Robot(seed=5, properties=()), goals=40, seed=5)
     wider = measure_sight(sight, Robot(seed=5, range=Range.WIDER), goals=40, seed=5)
     assert clear.cube_median_mm < wider.cube_median_mm
-    assert clear.goals == wider.goals == 6
+    assert clear.goals == wider.goals == 40
 
 
 @pytest.mark.parametrize("damage", ["missing", "cut", "other", "one bit"])
