@@ -9,7 +9,7 @@ VENV := .venv/$(ROS_DISTRO)
 OTHER := $(if $(filter kilted,$(ROS_DISTRO)),jazzy,kilted)
 ENVIRONMENT := . tools/environment.sh &&
 
-.PHONY: demo test test-ros check bench faults poison soak fuzz calibrate train build clean
+.PHONY: demo test test-ros check bench faults poison soak fuzz calibrate train deployments build clean
 
 demo: build
 	$(ENVIRONMENT) ttt-ros demo --out out/demo
@@ -47,8 +47,24 @@ fuzz: build
 calibrate: build
 	$(ENVIRONMENT) ttt-ros calibrate-safeguard --out out/calibration
 
-train: build
+train: out/desk_arm/policy.safetensors
+
+out/desk_arm/policy.safetensors: | build
 	$(ENVIRONMENT) ttt-ros train --output out/desk_arm
+
+# The comparison from nothing: every method on the recordings of the first run; `make -j2 deployments` trains two at a time.
+METHODS := static nominal oracle lstm window attention naive first_order
+CHECKPOINTS := $(patsubst %,out/checkpoints/%.safetensors,$(METHODS) second_order)
+
+out/checkpoints/second_order.safetensors: out/desk_arm/policy.safetensors
+	mkdir -p out/checkpoints && cp $< $@
+
+out/checkpoints/%.safetensors: | out/desk_arm/policy.safetensors
+	$(ENVIRONMENT) ttt-ros train method=$* data=out/desk_arm/data --output out/methods/$*
+	mkdir -p out/checkpoints && cp out/methods/$*/policy.safetensors $@
+
+deployments: $(CHECKPOINTS)
+	$(ENVIRONMENT) ttt-ros evaluate-sim --suite deployment --checkpoints out/checkpoints --out out/deployments
 
 build: install/$(ROS_DISTRO)/.built
 

@@ -14,6 +14,7 @@ from pydantic import JsonValue
 
 from ttt_ros.errors import CheckpointError, ConfigurationError, RecordingError
 from ttt_ros.policies.checkpoint import load_policy, read_header
+from ttt_ros.policies.checksum import tensor_checksum
 from ttt_ros.policies.memory.configuration import MemoryConfig, MemoryKind
 from ttt_ros.training.meta.configuration import MetaConfig, Order, OuterLoopConfig, RecordingConfig
 from ttt_ros.training.meta.pipeline import composed, run_pipeline
@@ -234,6 +235,9 @@ def test_the_whole_pipeline_ends_with_a_policy_that_says_where_it_comes_from(tmp
     lines = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
     assert any("held_out/tip_error_m" in line for line in lines)
     assert list((tmp_path / "tensorboard").iterdir())
+    other = load_policy(run_pipeline(composed([*tiny, f"trunk={path}", "meta.seed=1"]), tmp_path / "other"))
+    assert tensor_checksum(other.sight.state_dict()) == tensor_checksum(policy.sight.state_dict())
+    assert other.checksum != policy.checksum
 
 
 def _always_informative(policy):

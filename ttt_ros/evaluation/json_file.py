@@ -9,6 +9,7 @@ from ttt_ros import configuration
 from ttt_ros.errors import ConfigurationError, RecordingError
 from ttt_ros.evaluation.demo_report import DemoReport
 from ttt_ros.evaluation.run_record import RunRecord
+from ttt_ros.evaluation.whole_file import write_whole
 
 SCHEMA = 2
 """Version of the layout of the files; raised when a field is added, removed or changes its meaning."""
@@ -24,12 +25,7 @@ def write_json(path: Path, record: Record) -> None:
     """
     values = asdict(record)
     _fitting(type(record), values, source=path)
-    unfinished = path.with_name(f"{path.name}.unfinished")
-    try:
-        unfinished.write_text(json.dumps({"schema": SCHEMA, **values}, indent=1), encoding="utf-8")
-        unfinished.replace(path)
-    except OSError as error:
-        raise RecordingError(f"cannot write {path}: {error.strerror}; check the folder and the space left on the disk") from None
+    write_whole(path, json.dumps({"schema": SCHEMA, **values}, indent=1))
 
 
 def read_json(path: Path, kind: type[Record]) -> Record:

@@ -96,7 +96,8 @@ def _recorded(
         policy=policy, session=parameters.session, config=replace(load_yaml(config.bags, BagEvaluationConfig), parameters=config.parameters)
     )
     rates = {name: camera.rate for name, camera in parameters.cameras.items()}
-    return tuple(RecordedRun(bag=bag, setting=setting, rules=config.rules, camera_rates=rates) for bag in bags)
+    decisive = _digest(config, parameters)
+    return tuple(RecordedRun(bag=bag, setting=setting, rules=config.rules, camera_rates=rates, decisive=decisive) for bag in bags)
 
 
 def _reference(parameters: NodeParameters) -> PolicyReference:
@@ -109,6 +110,7 @@ def _reference(parameters: NodeParameters) -> PolicyReference:
 def _digest(config: CalibrationConfig, parameters: NodeParameters) -> str:
     """Of what parameters, timing of the rules and checkpoint decide in a run; of the last also what is no weight, such as statistics."""
     rules = load_yaml(config.rules, SafeguardConfig)
-    checkpoint = hashlib.sha256(parameters.policy_path.read_bytes()).hexdigest()
+    path = parameters.policy_path  # of a policy.factory it may be a folder, and then the policy's checksum alone tells
+    checkpoint = hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
     decisive = [asdict(parameters.session), rules.heartbeat_period, rules.permit_validity, rules.startup_grace, checkpoint]
     return hashlib.sha256(json.dumps(decisive, sort_keys=True, default=str).encode()).hexdigest()

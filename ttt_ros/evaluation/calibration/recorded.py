@@ -29,11 +29,16 @@ _SECONDS = 3600
 
 @dataclass(frozen=True, kw_only=True)
 class RecordedRun:
-    """One bag, played to the adapting policy; ``camera_rates`` are nominal, Hz by camera."""
+    """One bag, played to the adapting policy; ``camera_rates`` are nominal, Hz by camera.
+
+    Attributes:
+        decisive: checksum of what decides in a run beside the setting, such as the timing of the rules.
+    """
 
     bag: Path
     setting: Setting
     rules: Path
+    decisive: str
     camera_rates: Mapping[str, float] = field(hash=False)
 
     @property
@@ -41,7 +46,7 @@ class RecordedRun:
         """Of the record that comes of it; a bag is the same one if its files are as large as they were."""
         files = sorted(self.bag.rglob("*")) if self.bag.is_dir() else [self.bag]
         sizes = [[each.name, each.stat().st_size] for each in files if each.is_file()]
-        parts = [self.setting.digest, sorted(self.camera_rates.items()), sizes]
+        parts = [self.setting.digest, self.decisive, sorted(self.camera_rates.items()), sizes]
         return Header(
             source="bag",
             name=f"bag {name_of(self.bag)}",

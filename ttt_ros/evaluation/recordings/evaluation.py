@@ -1,5 +1,6 @@
 """Frozen against adapting on held-out demonstrations: next-observation and action error, clean and under corrupted images."""
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from fnmatch import fnmatchcase
@@ -16,6 +17,7 @@ from ttt_ros.evaluation.recordings.findings import PREDICTION, Condition, Figure
 from ttt_ros.evaluation.recordings.plot import plotted
 from ttt_ros.evaluation.recordings.results import Result, load_result, mean_result, save_result
 from ttt_ros.evaluation.recordings.stream import Arm, Recorded, no_change, streamed
+from ttt_ros.evaluation.whole_file import write_whole
 from ttt_ros.policies.checkpoint import load_policy
 from ttt_ros.policies.observation import Observation
 from ttt_ros.policies.protocol import Policy
@@ -46,7 +48,9 @@ def evaluate_dataset(policy: Path, dataset: Path, config: RecordingsConfig, outp
     groups = joint_groups(loaded.specification.joint_names, config.joint_groups)
     blocks = Blocks([each.stamps for each in episodes], seconds=config.block_seconds, seed=config.seed)
     facts = {name: value for name, value in asdict(config).items() if name != "corruptions"}
-    claim(output / "conditions" / "evaluation.json", facts | {"policy": loaded.checksum, "dataset": dataset.name})
+    # A data set of the same name may be another one: the instants of the frames tell.
+    frames = hashlib.sha256(np.concatenate([np.array(each.stamps, dtype=np.int64) for each in episodes]).tobytes()).hexdigest()
+    claim(output / "conditions" / "evaluation.json", facts | {"policy": loaded.checksum, "dataset": dataset.name, "frames": frames})
     results = _run(loaded, episodes, config, output / "conditions")
     conditions = {CLEAN: results[CLEAN]}
     if config.corruptions:
@@ -60,8 +64,8 @@ def evaluate_dataset(policy: Path, dataset: Path, config: RecordingsConfig, outp
         conditions=tuple(_condition(name, result, groups, blocks) for name, result in (conditions | results).items()),
     )
     write_findings(findings, output / "figures.json")
-    (output / "table.md").write_text(table(findings), encoding="utf-8")
-    (output / "change.png").write_bytes(plotted(findings))
+    write_whole(output / "table.md", table(findings))
+    write_whole(output / "change.png", plotted(findings))
     return findings
 
 

@@ -9,6 +9,7 @@ from ttt_ros.configuration import strict
 from ttt_ros.errors import RecordingError
 from ttt_ros.evaluation.intervals import Estimate
 from ttt_ros.evaluation.recordings.configuration import RecordingsConfig
+from ttt_ros.evaluation.whole_file import write_whole
 
 SCHEMA = 1
 """Version of the layout of the file; raised when a field is added, removed or changes its meaning."""
@@ -82,15 +83,11 @@ def write_findings(findings: Findings, path: Path) -> None:
     Raises:
         RecordingError: a figure is not finite, or the file cannot be written.
     """
-    unfinished = path.with_name(f"{path.name}.unfinished")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        unfinished.write_text(json.dumps({"schema": SCHEMA, **asdict(findings)}, indent=1, allow_nan=False), encoding="utf-8")
-        unfinished.replace(path)
+        text = json.dumps({"schema": SCHEMA, **asdict(findings)}, indent=1, allow_nan=False)
     except ValueError:
         raise RecordingError(f"a figure for {path} is not finite: the policy's predictions or actions diverged") from None
-    except OSError as error:
-        raise RecordingError(f"cannot write {path}: {error.strerror}; check the folder and the space left on the disk") from None
+    write_whole(path, text)
 
 
 def table(findings: Findings) -> str:

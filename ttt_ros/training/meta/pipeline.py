@@ -14,7 +14,7 @@ from omegaconf.errors import OmegaConfBaseException
 from pydantic import Field, JsonValue
 
 from ttt_ros.configuration import strict, validated
-from ttt_ros.errors import ConfigurationError, RecordingError
+from ttt_ros.errors import CheckpointError, ConfigurationError, RecordingError
 from ttt_ros.policies.checkpoint import load_policy, read_header
 from ttt_ros.policies.checksum import tensor_checksum
 from ttt_ros.policies.memory.policy import MemoryPolicy
@@ -27,7 +27,7 @@ from ttt_ros.training.meta.sequences import Sequences, joined, load_sequences
 from ttt_ros.training.meta.train import meta_train
 from ttt_ros.training.sight.configuration import SightTrainingConfig
 from ttt_ros.training.sight.train import train_sight
-from ttt_ros.training.sight.weights import load_sight
+from ttt_ros.training.sight.weights import load_sight, save_sight
 
 _SMALLEST_SCALE = 1e-2
 """Of a joint that hardly moves in training, rad."""
@@ -49,6 +49,7 @@ class PipelineConfig:
 
     Attributes:
         data: folder of another run whose sight and recordings are used; empty: this run makes its own.
+        trunk: checkpoint of a policy whose sight is used; empty: one is trained. Not beside ``data``.
         jobs: processes that record.
         nominal: train on robots without hidden properties, recorded beside the others.
         rounds: rounds in which the policy itself acts (DAgger, arXiv 1011.0686), after the first one of a rough expert.
@@ -64,6 +65,7 @@ class PipelineConfig:
     """
 
     data: str = ""
+    trunk: str = ""
     jobs: Annotated[int, Field(ge=1)] = 2
     nominal: bool = False
     rounds: Annotated[int, Field(ge=0)] = 1
@@ -81,6 +83,8 @@ class PipelineConfig:
         told = self.meta.policy.privileged
         if told not in (0, HIDDEN_SIZE):
             raise ConfigurationError(f"privileged is {told}, but the hidden properties of a robot are {HIDDEN_SIZE} numbers; use that or 0")
+        if self.data and self.trunk:
+            raise ConfigurationError(f"data is '{self.data}' and trunk '{self.trunk}', but the sight is taken from one of them; give one")
         if self.nominal and self.rounds:
             raise ConfigurationError(f"rounds is {self.rounds}, but a policy for the nominal robot has nothing to adapt to; set rounds=0")
 
@@ -114,7 +118,7 @@ def run_pipeline(config: PipelineConfig, output: Path) -> Path:
     data = Path(config.data) if config.data else output / "data"
     if config.data and not data.is_dir():
         raise RecordingError(f"there is no folder {data} to take the data from; give the data folder of a finished run")
-    sight = data / "sight" / "sight.safetensors" if config.data else train_sight(config.sight, data / "sight")
+    sight = _sight(config, data / "sight")
     first = data / ("nominal" if config.nominal else "round-0")
     rounds = [record_deployments(replace(config.recording, nominal=config.nominal), first, jobs=config.jobs)]
     pretrained = _trained(_cloning(config, steps=config.pretraining), sight, rounds, output / "pretraining", start=None)
@@ -124,6 +128,18 @@ def run_pipeline(config: PipelineConfig, output: Path) -> Path:
     if config.cloning:
         pretrained = _trained(_cloning(config, steps=config.cloning), sight, rounds, output / "cloning", start=pretrained)
     return _trained(config, sight, rounds, output, start=pretrained)
+
+
+def _sight(config: PipelineConfig, folder: Path) -> Path:
+    if not config.data and not config.trunk:
+        return train_sight(config.sight, folder)
+    path = folder / "sight.safetensors"
+    if config.trunk and not path.exists():
+        policy = load_policy(Path(config.trunk))
+        if not isinstance(policy, MemoryPolicy):
+            raise CheckpointError(f"the policy in {config.trunk} has no sight; give one that `ttt-ros train method=...` made")
+        save_sight(policy.sight, path)
+    return path
 
 
 def _cloning(config: PipelineConfig, *, steps: int) -> PipelineConfig:
