@@ -102,7 +102,8 @@ def test_a_missing_file_is_refused(tmp_path: Path) -> None:
         read_json(tmp_path / "run.json", RunRecord)
 
 
-def test_a_folder_that_does_not_exist_is_refused(tmp_path: Path, run: RunRecord) -> None:
+def test_a_folder_that_cannot_be_made_is_refused(tmp_path: Path, run: RunRecord) -> None:
+    (tmp_path / "nowhere").write_text("a file")
     with pytest.raises(RecordingError, match="cannot write"):
         write_json(tmp_path / "nowhere" / "run.json", run)
 
