@@ -69,6 +69,13 @@ def test_saving_again_replaces_the_file(version: Version, saved: Path):
     assert load(saved).number == 99
 
 
+def test_a_file_that_is_larger_than_fast_weights_are_is_not_read(saved: Path, monkeypatch: pytest.MonkeyPatch):
+    size = saved.stat().st_size
+    monkeypatch.setattr(snapshot, "_MOST_BYTES", size - 1)
+    with pytest.raises(CheckpointError, match=f"has {size} bytes, at most {size - 1} are read"):
+        load(saved)
+
+
 def test_another_base_is_refused(saved: Path):
     with pytest.raises(CheckpointError, match="fast weights fit their own base only"):
         load(saved, policy=SmallPolicy(seed=1))

@@ -1,46 +1,15 @@
 """The control loop: what is commanded in which mode, and what reaches the adaptation."""
 
-from collections.abc import Callable, Mapping
-from concurrent.futures import Future
 from dataclasses import replace
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from control_session import PERIOD, Bench
-from small_policy import HORIZON, SmallPolicy
-from torch import Tensor
+from small_policy import HORIZON
 
-from ttt_ros.control.inline_executor import InlineExecutor
-from ttt_ros.control.limits import JointLimit
 from ttt_ros.control.loop import Outcome
-from ttt_ros.policies.observation import Observation
-from ttt_ros.policies.transition import NO_MEMORY, FastWeights, Features, Memory
 from ttt_ros.safeguard.ladder import Mode
-
-
-class _NanPolicy(SmallPolicy):
-    """Answers with NaN while ``broken``."""
-
-    broken = False
-
-    def act(self, features: Features, fast: FastWeights, memory: Memory = NO_MEMORY) -> Tensor:
-        actions = super().act(features, fast)
-        return torch.full_like(actions, torch.nan) if self.broken else actions
-
-
-class _RaisingPolicy(SmallPolicy):
-    def encode(self, observation: object) -> Mapping[str, Tensor]:
-        raise RuntimeError("out of memory")
-
-
-class _StayingPolicy(SmallPolicy):
-    """Wants the robot where it stands."""
-
-    def act(self, features: Features, fast: FastWeights, memory: Memory = NO_MEMORY) -> Tensor:
-        return features["joints"][:, None].expand(-1, HORIZON, -1)
 
 
 def test_chunks_follow_one_another_and_each_executed_chunk_gives_one_window() -> None:
@@ -213,165 +182,6 @@ def test_hold_keeps_the_position_and_stop_commands_nothing() -> None:
     assert all(np.array_equal(command.positions, last) for command in held if command.positions is not None)
     assert all(command.positions is not None for command in held)
     assert all(command.positions is None for command in bench.run(3, Mode.STOP))
-
-
-def test_a_nan_chunk_is_refused_whole_and_the_position_is_kept() -> None:
-    policy = _NanPolicy()
-    bench = Bench(policy)
-    bench.run(10)
-    chunks = len(bench.chunks)
-    policy.broken = True
-    commands = bench.run(HORIZON + 4)
-    assert len(bench.chunks) <= chunks + 1  # one may have been under way
-    assert all(command.positions is not None and np.isfinite(command.positions).all() for command in commands)
-    assert commands[-1].mode == Mode.HOLD
-    assert "finite" in commands[-1].reasons[0]
-    policy.broken = False
-    assert bench.run(6)[-1].mode == Mode.ADAPTING
-
-
-def test_a_chunk_over_a_joint_limit_is_refused_and_named() -> None:
-    bench = Bench(limit=JointLimit(lower=-1e-3, upper=1e-3, max_velocity=1e4, max_step=1e3))
-    command = bench.run(10)[-1]
-    assert not bench.chunks
-    assert (command.mode, command.positions) == (Mode.HOLD, None)
-    assert "limit" in command.reasons[0]
-
-
-def test_the_first_chunk_is_blended_from_where_the_robot_stands() -> None:
-    bench = Bench()
-    bench.sense()
-    stands = bench.session.assembler.assemble(bench.now)
-    assert isinstance(stands, Observation)
-    bench.order(Mode.ADAPTING)
-    commands = [bench.tick() for _ in range(2)]
-    (chunk,) = bench.chunks
-    assert commands[0].positions is None
-    assert commands[1].positions is not None
-    # The chunk is one step old; one blended step takes it half the way from the measured position.
-    assert np.allclose(commands[1].positions, (stands.joint_positions.double().numpy() + chunk.positions[1]) / 2)
-
-
-_STEP = 0.05
-_STEADY = JointLimit(lower=-100.0, upper=100.0, max_velocity=1e4, max_step=_STEP)
-
-
-@pytest.mark.parametrize(("silence", "back"), [(20 * PERIOD, 0), (0, 40 * PERIOD)], ids=["no tick for a second", "the clock was set back"])
-def test_after_a_silence_of_the_joints_the_first_command_is_a_step_from_where_the_robot_stands(silence: int, back: int) -> None:
-    bench = Bench(_StayingPolicy(), limit=_STEADY)
-    bench.stands = 0.0
-    bench.run(60)
-    bench.now += silence - back
-    bench.stands = 7.0
-    first = next(command.positions for command in bench.run(10) if command.positions is not None)
-    assert np.abs(first - 7.0).max() <= _STEP
-
-
-def test_a_robot_that_was_restarted_between_two_ticks_is_commanded_from_where_it_stands() -> None:
-    bench = Bench(_StayingPolicy(), limit=_STEADY)
-    bench.stands = 0.0
-    bench.run(60)
-    bench.stands, end = 7.0, bench.now
-    for bench.now in range(PERIOD, end, PERIOD):  # from the start of a new clock to just before the last tick
-        bench.sense()
-    first = next(command.positions for command in bench.run(10) if command.positions is not None)
-    assert np.abs(first - 7.0).max() <= _STEP
-
-
-def test_a_run_that_begins_anew_commands_from_where_the_robot_was_moved_to_meanwhile() -> None:
-    bench = Bench(_StayingPolicy(), limit=_STEADY)
-    bench.stands = 0.0
-    bench.run(60)
-    bench.stands = 7.0
-    bench.sense()
-    bench.session.begin()
-    first = next(command.positions for command in bench.run(10) if command.positions is not None)
-    assert np.abs(first - 7.0).max() <= _STEP
-
-
-def test_a_first_chunk_under_way_while_the_robot_was_not_felt_is_not_played_from_where_it_stood() -> None:
-    bench = Bench(_StayingPolicy(), limit=_STEADY, open_loop=True)
-    bench.session.loop._executor = executor = _SlowExecutor()
-    bench.stands = 0.0
-    bench.run(2)
-    bench.now += 20 * PERIOD
-    bench.stands = 7.0
-    bench.sense()
-    bench.order(Mode.ADAPTING)
-    bench.tick()
-    while executor.waiting:
-        executor.waiting.pop()()
-        command = bench.run(1)[0]
-        assert command.positions is None or np.abs(command.positions - 7.0).max() <= _STEP
-
-
-def test_a_robot_that_is_not_felt_any_more_holds_for_a_while_and_is_then_not_commanded() -> None:
-    bench = Bench()
-    last = bench.run(10)[-1].positions
-    commands = []
-    for _ in range(20):
-        bench.order(Mode.ADAPTING)
-        commands.append(bench.tick())
-    assert last is not None
-    assert {command.mode for command in commands[2:]} == {Mode.HOLD}
-    assert commands[9].positions is not None
-    assert [command.positions for command in commands[10:]] == [None] * 10
-
-
-class _SlowExecutor(InlineExecutor):
-    """Computes at once and answers only when told to."""
-
-    def __init__(self) -> None:
-        self.waiting: list[Callable[[], None]] = []
-
-    def submit(self, call: Callable[..., Any], /, *args: Any, **kwargs: Any) -> "Future[Any]":
-        late: Future[Any] = Future()
-        result = super().submit(call, *args, **kwargs).result()
-        self.waiting.append(lambda: late.set_result(result))
-        return late
-
-
-def test_a_first_chunk_that_comes_late_is_played_and_not_dropped_for_the_next() -> None:
-    bench = Bench()
-    bench.session.loop._executor = executor = _SlowExecutor()
-    bench.run(2)
-    executor.waiting.pop()()
-    command = bench.run(1)[0]
-    assert len(bench.chunks) == 1
-    assert bench.session.schedule.remaining + 1 <= 2  # no more steps were left than the next chunk is asked for at
-    assert command.positions is not None
-
-
-class _NarrowPolicy(SmallPolicy):
-    """Answers for one joint."""
-
-    def act(self, features: Features, fast: FastWeights, memory: Memory = NO_MEMORY) -> Tensor:
-        return super().act(features, fast)[..., :1]
-
-
-class _ForgetfulPolicy(SmallPolicy):
-    def remember(self, memory: Memory, transitions: object) -> Memory:
-        raise KeyError("tokens")
-
-
-def test_an_answer_for_other_joints_than_those_specified_leads_to_hold_with_both_shapes_in_words() -> None:
-    commands = Bench(_NarrowPolicy()).run(4)
-    assert all(command.positions is None for command in commands)
-    assert f"actions of shape (1, {HORIZON}, 1) instead of (1, {HORIZON}, 3)" in commands[-1].reasons[0]
-
-
-def test_a_policy_that_cannot_remember_goes_on_moving_and_learns_nothing() -> None:
-    bench = Bench(_ForgetfulPolicy())
-    commands = bench.run(60)
-    assert commands[-1].positions is not None
-    assert len(bench.chunks) > 4
-    assert not bench.reports
-
-
-def test_a_failing_inference_leads_to_hold_with_the_error_in_words() -> None:
-    commands = Bench(_RaisingPolicy()).run(4)
-    assert any(command.mode == Mode.HOLD and "out of memory" in command.reasons[0] for command in commands)
-    assert all(command.positions is None for command in commands)
 
 
 def test_a_new_instruction_is_answered_by_the_next_chunk_without_waiting() -> None:

@@ -35,6 +35,12 @@ def test_the_shipped_suite_has_every_arm_that_the_verdicts_ask_for():
     assert first.seeds >= 100
 
 
+def test_the_suite_of_the_shipped_policy_alone_adapts_it_as_the_comparison_does():
+    alone, comparison = (load_yaml(path, SuiteConfig) for path in (SHIPPED_SUITE.with_name("shipped.yaml"), SHIPPED_SUITE))
+    assert alone.adaptation == comparison.adaptation
+    assert {arm.checkpoint for arm in resolved(alone, checkpoints=Path("nowhere"))} == {SHIPPED_POLICY}
+
+
 def test_a_policy_that_comes_with_the_package_is_an_arm_by_its_name():
     named, filed = resolved(suite(arms=({**ADAPTING, "checkpoint": "desk_arm"}, STATIC)), checkpoints=Path("there"))
     assert named.checkpoint == SHIPPED_POLICY

@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
 from deployment_stand_ins import PointingPolicy, StandInRobot
 from small_policy import HORIZON, JOINT_NAMES
@@ -67,8 +68,9 @@ def test_in_base_the_base_weights_act():
     assert all(adaptation.weights[name].equal(weight) for name, weight in base.items())
 
 
-def test_in_hold_the_last_position_is_kept():
-    runner, _, guard, robot = guarded(with_rule(signal="prediction_loss", limit=1e-6, clear_limit=0.0, mode=Mode.HOLD))
+@pytest.mark.parametrize("signal", ["prediction_loss", "update_norm", "drift_module"])
+def test_in_hold_the_last_position_is_kept(signal: str):
+    runner, _, guard, robot = guarded(with_rule(signal=signal, limit=1e-6, clear_limit=0.0, mode=Mode.HOLD))
     for index in range(4):
         runner.goal(index)
     assert guard.verdict.mode is Mode.HOLD

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from rich.console import Console
+from written_bags import written
 
 pytest.importorskip("rclpy", reason="ROS 2 is not installed")
 pytest.importorskip("ttt_ros.msg", reason="the messages are not built; run `make build`")
@@ -13,6 +14,7 @@ from ttt_ros.bags.reader import BagReader
 from ttt_ros.errors import ConfigurationError
 from ttt_ros.evaluation.report import OVERVIEW
 from ttt_ros.nodes.demo import DemoConfig, run_demo
+from ttt_ros.nodes.processes import NodeProcess
 from ttt_ros.nodes.replay import ReplaySetup, run_replay
 
 pytestmark = [pytest.mark.ros, pytest.mark.timeout(400)]
@@ -82,3 +84,38 @@ def test_a_folder_that_holds_no_demonstration_is_neither_moved_nor_deleted(tmp_p
     with pytest.raises(ConfigurationError, match=f"{there} is not empty and holds no demonstration"):
         run_demo(SMALL, tmp_path / "demo", Console(quiet=True))
     assert (precious / "thesis.tex").read_text() == "the work of years"
+
+
+@pytest.mark.usefixtures("ros_domain")
+def test_ctrl_c_ends_the_processes_and_the_demonstration_with_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ended: list[str] = []
+    stop = NodeProcess.stop
+
+    def noted(process: NodeProcess) -> int:
+        ended.append(process.executable)
+        return stop(process)
+
+    def interrupted(*_arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(NodeProcess, "stop", noted)
+    monkeypatch.setattr("ttt_ros.nodes.demo._Run._bring_up", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        run_demo(SMALL, tmp_path / "demo", Console(quiet=True))
+    assert sorted(ended) == ["policy_node", "recorder_node", "safeguard_node", "simulation_node"]
+    assert not (tmp_path / "demo" / "logs" / "adapting").exists()
+
+
+@pytest.mark.usefixtures("ros_domain")
+def test_a_replay_ends_every_node_though_the_first_to_end_has_failed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ended: list[str] = []
+    stop = NodeProcess.stop
+
+    def noted(process: NodeProcess) -> int:
+        ended.append(process.executable)
+        return stop(process) or 1
+
+    monkeypatch.setattr(NodeProcess, "stop", noted)
+    played = run_replay(written(tmp_path / "bag", messages=3), ReplaySetup(), out=tmp_path / "logs", console=Console(quiet=True))
+    assert not played.clean
+    assert sorted(ended) == ["policy_node", "replay_node", "safeguard_node"]

@@ -12,7 +12,7 @@ pytest.importorskip("ttt_ros.msg", reason="the messages are not built; run `make
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from policy_under_test import start_policy, start_safeguarded_policy
 from robot_stand_in import CAMERAS, RobotStandIn
-from ros_graph import Graph
+from ros_graph import Graph, Inbox
 from safeguard_stand_in import SafeguardStandIn
 from std_srvs.srv import Trigger
 from ttt_ros.msg import ActionChunk, AdaptationStatus, ControlStatus, SafeguardState
@@ -210,16 +210,21 @@ def test_in_stop_an_empty_trajectory_is_sent_once_and_then_nothing(ordered: Orde
     ordered.robot.run_until(lambda: len(ordered.robot.commands) > stopped, "commands after the stop was lifted")
 
 
+def held_for_a_dead_camera(graph: Graph, robot: RobotStandIn, checkpoint: Path) -> tuple[Inbox[ActionChunk], Inbox[SafeguardState]]:
+    """The chunks of a policy that has adapted, and the states of its safeguard, which has then ordered hold."""
+    chunks = graph.listen(ActionChunk, "policy/action_chunk")
+    states = graph.listen(SafeguardState, "safeguard/state", LATCHED)
+    start_safeguarded_policy(graph, robot, checkpoint)
+    robot.run_until(lambda: bool(chunks.messages) and chunks.latest.weights_version > 0, "an adapted chunk")
+    robot.silent.add("scene")
+    robot.run_until(lambda: states.latest.mode == SafeguardState.HOLD, "hold")
+    return chunks, states
+
+
 def test_a_dead_camera_holds_the_arm_and_a_reset_of_the_safeguard_lifts_it(
     graph: Graph, robot: RobotStandIn, tiny_checkpoint: Path
 ) -> None:
-    chunks = graph.listen(ActionChunk, "policy/action_chunk")
-    states = graph.listen(SafeguardState, "safeguard/state", LATCHED)
-    start_safeguarded_policy(graph, robot, tiny_checkpoint)
-    robot.run_until(lambda: bool(chunks.messages) and chunks.latest.weights_version > 0, "an adapted chunk")
-
-    robot.silent.add("scene")
-    robot.run_until(lambda: states.latest.mode == SafeguardState.HOLD, "hold")
+    chunks, states = held_for_a_dead_camera(graph, robot, tiny_checkpoint)
     graph.wait_for_log("policy: mode hold: scene: newest")  # for its own reason, before the safeguard ordered it
     graph.wait_for_log("safeguard: mode hold: camera_age", "(scene) above 0.5 s")
 
@@ -234,13 +239,7 @@ def test_a_dead_camera_holds_the_arm_and_a_reset_of_the_safeguard_lifts_it(
 
 
 def test_a_hold_outlives_the_safeguard_that_ordered_it(graph: Graph, robot: RobotStandIn, tiny_checkpoint: Path) -> None:
-    chunks = graph.listen(ActionChunk, "policy/action_chunk")
-    states = graph.listen(SafeguardState, "safeguard/state", LATCHED)
-    start_safeguarded_policy(graph, robot, tiny_checkpoint)
-    robot.run_until(lambda: bool(chunks.messages) and chunks.latest.weights_version > 0, "an adapted chunk")
-    robot.silent.add("scene")
-    robot.run_until(lambda: states.latest.mode == SafeguardState.HOLD, "hold")
-
+    chunks, states = held_for_a_dead_camera(graph, robot, tiny_checkpoint)
     for transition in ("deactivate", "cleanup"):
         assert graph.transition("safeguard", transition)
     robot.silent.clear()

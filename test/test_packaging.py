@@ -37,6 +37,7 @@ def _run(installed: Path, *arguments: str) -> "subprocess.CompletedProcess[str]"
         "training/meta/conf/desk_arm.yaml",
         "training/meta/conf/method/second_order.yaml",
         "evaluation/deployments/suites/deployment.yaml",
+        "evaluation/deployments/suites/shipped.yaml",
         "evaluation/templates/report.html",
         "evaluation/bags/schema.json",
         "cli/application.py",

@@ -17,6 +17,7 @@ from ttt_ros.policies.checkpoint import load_policy, read_header
 from ttt_ros.policies.checksum import tensor_checksum
 from ttt_ros.policies.memory.configuration import MemoryConfig, MemoryKind
 from ttt_ros.training.meta.configuration import MetaConfig, Order, OuterLoopConfig, RecordingConfig
+from ttt_ros.training.meta.outer_loop import DeploymentLoss
 from ttt_ros.training.meta.pipeline import composed, run_pipeline
 from ttt_ros.training.meta.recording import Actor, record_deployments
 from ttt_ros.training.meta.sequences import Sequences, load_sequences
@@ -141,6 +142,21 @@ def test_a_run_on_other_data_or_from_another_start_is_not_gone_on_with(tmp_path)
     for facts in ({"data": "those", "start": ""}, {"data": "these", "start": "cloned"}):
         with pytest.raises(CheckpointError, match="another configuration"):
             trained(settings, tmp_path, **facts)
+
+
+def test_the_way_back_is_decided_with_the_goal_just_pointed_at_in_memory(monkeypatch):
+    settings = config()
+    policy, remembered = small_memory_policy(settings.policy.memory, fast_width=settings.policy.fast_width), []
+    act_code = policy.act_code
+
+    def noted(features, fast, memory):
+        remembered.append(memory["records"].shape[1])
+        return act_code(features, fast, memory)
+
+    monkeypatch.setattr(policy, "act_code", noted)
+    loss = DeploymentLoss(policy, settings)
+    loss(sequences(), loss.begin(4, ramp=1.0), range(3), ramp=1.0)
+    assert remembered == [0, 1, 1, 2, 2, 3]
 
 
 def test_recomputing_activations_changes_nothing(tmp_path):

@@ -1,7 +1,5 @@
 """A version of the fast weights on disk, bound to the base that it was adapted from."""
 
-import hashlib
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -14,7 +12,7 @@ from torch import Tensor
 from ttt_ros.adaptation import steps
 from ttt_ros.adaptation.versions import Version
 from ttt_ros.errors import CheckpointError
-from ttt_ros.policies.checksum import tensor_checksum
+from ttt_ros.policies.checksum import facts_checksum, tensor_checksum
 from ttt_ros.policies.tensor_file import write_tensors
 from ttt_ros.policies.transition import FastWeights
 
@@ -58,7 +56,7 @@ def save(version: Version, path: Path, *, base_checksum: str, notes: Mapping[str
         "precision_checksum": tensor_checksum(version.precision),
         **{_NOTE + name: note for name, note in notes.items()},
     }
-    metadata["seal"] = _seal(metadata)
+    metadata["seal"] = facts_checksum(metadata)
     try:
         write_tensors(path, tensors, metadata=metadata)
     except OSError as error:
@@ -132,7 +130,7 @@ def _read(path: Path, *, device: torch.device) -> tuple[dict[str, str], dict[str
         raise CheckpointError(f"cannot read snapshot {path}: {error}") from None
     if metadata.get("format") != _FORMAT:
         raise CheckpointError(f"{path} is not a snapshot of fast weights: its format is {metadata.get('format')}, not '{_FORMAT}'")
-    if metadata.pop("seal", None) != _seal(metadata):
+    if metadata.pop("seal", None) != facts_checksum(metadata):
         raise CheckpointError(f"snapshot {path} was altered: its description does not have the checksum that was written with it")
     return metadata, tensors
 
@@ -158,7 +156,3 @@ def _check_precision(path: Path, precision: FastWeights, base: FastWeights) -> N
         fits = tuple(tensor.shape) == (columns, columns) and tensor.dtype == base[name].dtype
         if not fits or not tensor.isfinite().all():
             raise CheckpointError(f"snapshot {path} holds a precision of '{name}' that is not finite or not of {columns} by {columns}")
-
-
-def _seal(metadata: Mapping[str, str]) -> str:
-    return hashlib.sha256(json.dumps(metadata, sort_keys=True).encode()).hexdigest()

@@ -175,8 +175,7 @@ class AdaptationThread(Adaptation):
             return len(self._waiting), self._dropped
 
     def _run(self) -> None:
-        torch.set_num_threads(1)
-        torch.get_num_threads()  # a thread takes the shared number over only once, here instead of after start has changed it
+        use_one_torch_thread()
         self._ready.set()
         while (job := self._next()) is not None:
             self._work_on(job)
@@ -213,6 +212,12 @@ class SynchronousAdaptation(Adaptation):
 
     def _queue(self) -> tuple[int, int]:
         return 0, 0
+
+
+def use_one_torch_thread() -> None:
+    """Lets the calling thread compute with one torch thread from now on, whatever others set later."""
+    torch.set_num_threads(1)
+    torch.get_num_threads()  # a thread takes the shared number over only once: now, and not after another thread has changed it
 
 
 @contextmanager

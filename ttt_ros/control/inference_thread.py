@@ -7,7 +7,7 @@ from functools import partial
 from queue import SimpleQueue
 from typing import Any, ParamSpec, TypeVar
 
-import torch
+from ttt_ros.adaptation.thread import use_one_torch_thread
 
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
@@ -42,8 +42,7 @@ class InferenceThread(Executor):
             self._thread.join()
 
     def _run(self) -> None:
-        torch.set_num_threads(1)
-        torch.get_num_threads()  # takes the number over for this thread, before another thread changes what new threads get
+        use_one_torch_thread()
         while (queued := self._calls.get()) is not None:
             future, call = queued
             if not future.set_running_or_notify_cancel():

@@ -101,17 +101,14 @@ class ControlLoop:
         self._max_inference_time = max_inference_time
         self._shadow = shadow
         self._executed = ExecutedCommands(horizon=specification.horizon)
-        self._ordered, self._silent, self._heard = Mode.BASE, True, False
         self._request: Request | None = None
         self._previous: tuple[Observation, Features] | None = None
-        self._last: Positions | None = None
-        self._told: Positions | None = None
         self._instruction = ""
         self._unanswered = False
         self._changed = 0  # when the instruction or a step was last new
         self._refusal = ""
         self._memory = policy.begin()
-        self._restart()
+        self.begin()
 
     @property
     def waits_for_inference(self) -> bool:
@@ -125,7 +122,8 @@ class ControlLoop:
     def begin(self) -> None:
         """Begins a run: what was ordered, commanded or begun in one before does not count, as the robot may have been moved since."""
         self._ordered, self._silent, self._heard = Mode.BASE, True, False
-        self._last = self._told = None
+        self._last: Positions | None = None
+        self._told: Positions | None = None
         self._restart()
 
     def told(self, positions: Positions) -> None:

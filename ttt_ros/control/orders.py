@@ -82,7 +82,8 @@ class Orders:
 
     They do so until a person has lifted them by a reset, also if the safeguard that gave them has died and another one knows nothing of
     it. After a silence one order is not enough: it takes a second one within the validity of the first, because the silence took
-    as long to be noticed. All instants are nanoseconds.
+    as long to be noticed. All instants are nanoseconds. One thread receives; another that asks at the same moment gets what held
+    before, what holds now, or base.
     """
 
     def __init__(self) -> None:

@@ -1,7 +1,6 @@
 """Policies on disk: one safetensors file with its facts in the header, checked as a whole before anything is used."""
 
 import dataclasses
-import hashlib
 import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from torch import Tensor
 from ttt_ros import configuration
 from ttt_ros.errors import CheckpointError, ConfigurationError, SpecificationError
 from ttt_ros.policies.bounded_building import at_most
-from ttt_ros.policies.checksum import tensor_checksum
+from ttt_ros.policies.checksum import facts_checksum, tensor_checksum
 from ttt_ros.policies.familiarity import FeatureStatistics
 from ttt_ros.policies.memory.configuration import MemoryConfig
 from ttt_ros.policies.memory.policy import MemoryPolicy
@@ -91,7 +90,7 @@ def save_policy(policy: BuiltIn, path: Path, *, training: Mapping[str, JsonValue
 def sealed(facts: Mapping[str, Any]) -> dict[str, Any]:
     """The facts of a header with a checksum over them, and so over the joints, cameras and words that the tensors mean."""
     facts = {name: value for name, value in facts.items() if name != _SEAL}
-    return {**facts, _SEAL: hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()}
+    return {**facts, _SEAL: facts_checksum(facts)}
 
 
 def read_header(path: Path) -> CheckpointHeader:

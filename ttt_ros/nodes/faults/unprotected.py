@@ -39,7 +39,7 @@ def _halt() -> None:
 
 
 def _snapshot() -> None:
-    snapshot._seal = lambda _metadata: "unchecked"
+    snapshot.facts_checksum = lambda _metadata: "unchecked"
     original = snapshot.tensor_checksum
     snapshot.tensor_checksum = lambda tensors: _Equal() if tensors else original(tensors)
     snapshot._check_fit = _nothing
