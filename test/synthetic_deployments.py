@@ -9,6 +9,7 @@ from ttt_ros.adaptation.configuration import AdaptationConfig
 from ttt_ros.evaluation.deployments.arms import Arm, Control, Role
 from ttt_ros.evaluation.deployments.conditions import CONDITIONS, Group
 from ttt_ros.evaluation.deployments.findings import ArmFacts
+from ttt_ros.evaluation.deployments.jobs import BEGINNER_GOALS
 from ttt_ros.evaluation.deployments.records import DeploymentRecord, GoalOutcome, header_of
 
 STEPS = 80
@@ -95,12 +96,17 @@ def record(arm: Arm, *, condition: str, seed: int, goals: int, long: bool = Fals
             adapt_seconds=0.003 if arm.adaptation else 0.0,
             memory_bytes=memory * (goal + 1) // 64 if grows else memory,
             adaptation_bytes=60_000 if arm.adaptation else 0,
+            beginner_seconds_per_step=_cost(arm) if long and goal >= goals - BEGINNER_GOALS else None,
         )
         for goal in range(goals)
     )
     return DeploymentRecord(
         header=header_of(arm, policy="0" * 64, condition=condition, seed=seed, goals=goals, long=long), outcomes=outcomes
     )
+
+
+def _cost(arm: Arm) -> float:
+    return INVENTED[arm.name][4] + (0.003 / STEPS if arm.adaptation else 0.0)
 
 
 def suite_records(arms: Sequence[Arm], *, seeds: int, goals: int = 64, long_goals: int = 1250) -> list[DeploymentRecord]:

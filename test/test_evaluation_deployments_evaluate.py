@@ -14,6 +14,7 @@ from ttt_ros.errors import CheckpointError, ConfigurationError
 from ttt_ros.evaluation.deployments.arms import Control, Role
 from ttt_ros.evaluation.deployments.evaluate import evaluate_deployments
 from ttt_ros.evaluation.deployments.findings import Findings
+from ttt_ros.evaluation.deployments.records import read_record
 from ttt_ros.evaluation.deployments.suite import ArmConfig, Part, SuiteConfig
 from ttt_ros.policies.checkpoint import save_policy
 from ttt_ros.policies.memory.configuration import MemoryKind
@@ -71,6 +72,14 @@ def test_a_suite_is_run_and_written(evaluated):
     # Inputs of the fast matrix times effects.
     assert next(arm for arm in findings.arms if arm.name == "adapting").fast_parameters == 8 * 2
     assert findings.long_runs["adapting"].steps == 800
+
+
+def test_a_beginner_takes_turns_with_the_end_of_a_long_run_and_changes_nothing_in_it(evaluated):
+    records = evaluated[0] / "records" / "training" / "all" / "adapting"
+    long, short = (read_record(records / name).outcomes for name in ("long_0.jsonl", "0.jsonl"))
+    assert all(outcome.beginner_seconds_per_step for outcome in long)
+    assert not any(outcome.beginner_seconds_per_step for outcome in short)
+    assert [outcome.distance for outcome in long[: len(short)]] == [outcome.distance for outcome in short]
 
 
 def test_a_deployment_that_fails_is_reported_and_the_others_go_on(evaluated):

@@ -39,7 +39,7 @@ def test_nan_is_never_written(tmp_path, value):
     [
         (lambda text: text[: len(text) // 2], "not a file of JSON lines"),
         (lambda text: "".join(text.splitlines(keepends=True)[:-1]), "holds 4 of 5 goals"),
-        (lambda text: text.replace('"schema": 1', '"schema": 7'), "schema 7"),
+        (lambda text: text.replace('"schema": 2', '"schema": 7'), "schema 7"),
         (lambda text: text.replace('"success": true', '"success": "maybe"').replace('"success": false', '"success": "maybe"'), "maybe"),
         (lambda text: text.replace('"drift"', '"drifted"'), "drifted"),
         (lambda text: "", "holds no deployment"),

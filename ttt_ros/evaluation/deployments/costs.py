@@ -6,12 +6,6 @@ import numpy as np
 
 from ttt_ros.evaluation.deployments.findings import Cost
 from ttt_ros.evaluation.deployments.records import DeploymentRecord
-from ttt_ros.evaluation.deployments.statistics import Floats
-
-NEIGHBOURS = 50
-"""Goals that a figure "at" a step is the median of: a single goal's time says more about the machine than about the arm."""
-
-_PARTS = ("encode_seconds", "act_seconds", "remember_seconds", "adapt_seconds")
 
 
 def cost(records: Sequence[DeploymentRecord]) -> Cost:
@@ -21,7 +15,7 @@ def cost(records: Sequence[DeploymentRecord]) -> Cost:
         return float(np.median([np.median(sum(record.series(figure) for figure in figures)) for record in records]))
 
     return Cost(
-        seconds_per_step=float(np.median([np.nanmedian(seconds_per_step(record)) for record in records])),
+        seconds_per_step=float(np.median([np.nanmedian(record.series("seconds_per_step")) for record in records])),
         inference_seconds=median("encode_seconds", "act_seconds"),
         remember_seconds=median("remember_seconds"),
         adapt_seconds=median("adapt_seconds"),
@@ -30,19 +24,12 @@ def cost(records: Sequence[DeploymentRecord]) -> Cost:
     )
 
 
-def seconds_per_step(record: DeploymentRecord) -> Floats:
-    """Seconds computed per control step played, of every goal; NaN where none was played."""
-    seconds = np.sum([record.series(part) for part in _PARTS], axis=0)
-    steps = record.series("steps")
-    found: Floats = np.divide(seconds, steps, out=np.full_like(seconds, np.nan), where=steps > 0)
-    return found
-
-
 def seconds_early(record: DeploymentRecord) -> float:
-    """About step 100: the median of the goals after the first, in which libraries are still loading."""
-    return float(np.nanmedian(seconds_per_step(record)[1 : 1 + NEIGHBOURS]))
+    """About step 100 of a long run: the median of the goals of a beginner, which were run in turn with those at the end of this run."""
+    return float(np.nanmedian(record.series("beginner_seconds_per_step")))
 
 
 def seconds_late(record: DeploymentRecord) -> float:
-    """At the end of the run."""
-    return float(np.nanmedian(seconds_per_step(record)[-NEIGHBOURS:]))
+    """At the end of a long run: the median of the goals after each of which a beginner had its turn."""
+    seconds = record.series("seconds_per_step")
+    return float(np.nanmedian(seconds[~np.isnan(record.series("beginner_seconds_per_step"))]))

@@ -98,8 +98,8 @@ class LongRun:
         first_part_advantage: success of the adapting arm minus this one's over the same goals, paired.
         drift_by_tenth: largest drift of any deployment.
         seconds_by_tenth: median seconds per control step.
-        seconds_early: median seconds per control step over the goals about step 100.
-        seconds_late: the same over the goals at the end of the run.
+        seconds_early: median seconds per control step about step 100, of a run begun anew in turn with the goals at the end of this one.
+        seconds_late: the same of those goals.
         growth: seconds_late / seconds_early, the median over deployments.
         bytes_early: memory and adaptation state after the first goal.
         bytes_late: the same after the last.

@@ -1,7 +1,8 @@
 """The deployments that a suite consists of, and how one of them is run in whatever process it lands in."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import torch
 from ttt_ros.errors import CheckpointError, SpecificationError
 from ttt_ros.evaluation.deployments.arms import Arm
 from ttt_ros.evaluation.deployments.conditions import CONDITIONS
-from ttt_ros.evaluation.deployments.records import DeploymentRecord, Header, header_of
+from ttt_ros.evaluation.deployments.records import DeploymentRecord, GoalOutcome, Header, header_of
 from ttt_ros.evaluation.deployments.repeated import Repeated
 from ttt_ros.evaluation.deployments.runner import Runner
 from ttt_ros.evaluation.deployments.suite import Part, SuiteConfig
@@ -23,6 +24,9 @@ from ttt_ros.simulation.deployment import Deployment
 from ttt_ros.simulation.robots import Robot
 
 _POLICIES_KEPT = 32
+
+BEGINNER_GOALS = 50
+"""Goals at the end of a long run that take turns with a beginner's: the difference in their cost is the run's length and no other."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,15 +67,32 @@ def run(job: Job) -> DeploymentRecord | Failure:
 
 def _run(job: Job) -> DeploymentRecord:
     header = job.header
+    alone = max(0, header.goals - BEGINNER_GOALS) if header.long else header.goals
+    with _begun(job) as runner:
+        outcomes = [runner.goal(index) for index in range(alone)]
+        if alone < header.goals:
+            with _begun(job) as beginner:
+                outcomes += [_beside(beginner, runner.goal(index), index - alone) for index in range(alone, header.goals)]
+    return DeploymentRecord(header=header, outcomes=tuple(outcomes))
+
+
+@contextmanager
+def _begun(job: Job) -> Iterator[Runner]:
+    """The arm before its first goal on the robot."""
+    header = job.header
     policy = _loaded(job.arm.checkpoint, header.policy)
     robot = CONDITIONS[header.condition].robot(header.seed)
     deployment = Deployment(robot, seed=header.seed)
     try:
         seen = Repeated(deployment, times=header.repetition) if header.repetition else deployment
-        runner = Runner(policy, job.arm, seen, seed=header.seed, told=_told(policy, robot))
-        return DeploymentRecord(header=header, outcomes=tuple(runner.goal(index) for index in range(header.goals)))
+        yield Runner(policy, job.arm, seen, seed=header.seed, told=_told(policy, robot))
     finally:
         deployment.close()
+
+
+def _beside(beginner: Runner, outcome: GoalOutcome, index: int) -> GoalOutcome:
+    """``outcome`` with what goal ``index`` costs the beginner now."""
+    return replace(outcome, beginner_seconds_per_step=beginner.goal(index).seconds_per_step)
 
 
 @lru_cache(maxsize=_POLICIES_KEPT)

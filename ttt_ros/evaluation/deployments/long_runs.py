@@ -37,7 +37,7 @@ def _long_run(arm: str, own: Sample, pair: Sample | None, records: Sequence[Depl
     reach = LONGER * goals / length
     far_enough = 0 < reach <= 1
     bootstrap = Bootstrap(own)
-    seconds = [costs.seconds_per_step(record) for record in records]
+    seconds = [record.series("seconds_per_step") for record in records]
     early, late = [costs.seconds_early(record) for record in records], [costs.seconds_late(record) for record in records]
     return LongRun(
         steps=sum(outcome.steps for outcome in records[0].outcomes),

@@ -20,7 +20,7 @@ from ttt_ros.evaluation.deployments.arms import Arm, Control
 from ttt_ros.evaluation.run_record import Count, Seconds
 from ttt_ros.evaluation.whole_file import write_whole
 
-SCHEMA = 1
+SCHEMA = 2
 """Version of the layout of the files; raised when a field is added, removed or changes its meaning."""
 
 
@@ -74,6 +74,8 @@ class GoalOutcome:
         adapt_seconds: on adapting.
         memory_bytes: size of the policy's memory.
         adaptation_bytes: size of what adapting keeps: fast weights, optimiser and the window's transitions.
+        beginner_seconds_per_step: ``seconds_per_step`` of a goal of the same deployment begun anew, which was run right after this goal to
+            compare their costs; None where there was none.
     """
 
     success: bool
@@ -90,6 +92,13 @@ class GoalOutcome:
     adapt_seconds: Seconds
     memory_bytes: Count
     adaptation_bytes: Count
+    beginner_seconds_per_step: Seconds | None = None
+
+    @property
+    def seconds_per_step(self) -> float | None:
+        """Processor seconds computed per control step played; None where none was played."""
+        seconds = self.encode_seconds + self.act_seconds + self.remember_seconds + self.adapt_seconds
+        return seconds / self.steps if self.steps else None
 
 
 @configuration.strict
