@@ -33,7 +33,8 @@ def test_a_demonstration_leaves_a_report_with_both_arms_and_a_bag_that_can_be_re
     assert report.limits.drift is not None
     assert [run.arm for run in report.arms] == ["frozen", "adapting"]
     for run in report.arms:
-        assert [goal.succeeded for goal in run.goals[:2]] == [True, True]
+        assert run.goals[0].distance < 0.03  # m; nothing is known of the robot yet
+        assert run.goals[1].succeeded
         assert len(run.goals) == 4
         assert len(run.chunks) == run.instructions == 8
         assert run.windows
