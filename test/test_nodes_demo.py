@@ -19,7 +19,7 @@ from ttt_ros.nodes.replay import ReplaySetup, run_replay
 
 pytestmark = [pytest.mark.ros, pytest.mark.timeout(400)]
 
-SMALL = DemoConfig(goals_before=2, goals_after=2, real_time_factor=1.0)
+SMALL = DemoConfig(goals_before=3, goals_after=2, real_time_factor=1.0)
 
 
 @pytest.mark.usefixtures("ros_domain")
@@ -34,12 +34,12 @@ def test_a_demonstration_leaves_a_report_with_both_arms_and_a_bag_that_can_be_re
     assert [run.arm for run in report.arms] == ["frozen", "adapting"]
     for run in report.arms:
         assert run.goals[0].distance < 0.03  # m; nothing is known of the robot yet
-        assert run.goals[1].succeeded
-        assert len(run.goals) == 4
-        assert len(run.chunks) == run.instructions == 8
+        assert [goal.succeeded for goal in run.goals[1:3]] == [True, True]
+        assert len(run.goals) == 5
+        assert len(run.chunks) == run.instructions == 10
         assert run.windows
         assert run.shift is not None
-        assert run.goals[1].end < run.shift.start < run.goals[2].end
+        assert run.goals[2].end < run.shift.start < run.goals[3].end
         assert len(run.pictures) == 3
     frozen, adapting = report.arms
     assert [goal.instruction for goal in frozen.goals] == [goal.instruction for goal in adapting.goals]
