@@ -120,3 +120,12 @@ def test_the_table_has_a_row_for_every_arm_that_was_run(findings, tmp_path):
     compared = {name for column in main_columns(findings) for name in column.success}
     assert len(rows) == len(compared)
     assert {line.count("|") for line in (head, rule, *rows)} == {len(main_columns(findings)) + 2}
+
+
+def test_an_arm_with_fewer_runs_than_the_head_says_tells_how_many(findings, tmp_path):
+    fewer = replace(findings.conditions[0].success["lstm"], deployments=3)
+    condition = replace(findings.conditions[0], success={**findings.conditions[0].success, "lstm": fewer})
+    write_findings(replace(findings, conditions=(condition,), groups=()), tmp_path)
+    rows = (tmp_path / "table.md").read_text().splitlines()
+    assert "(5 runs)" in rows[0]
+    assert [row.split("|")[1].strip() for row in rows if "3 runs" in row] == ["LSTM"]

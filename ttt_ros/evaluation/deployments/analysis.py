@@ -59,13 +59,17 @@ def _compared(collected: Collected, name: str, label: str, conditions: Sequence[
         sample = collected.sample(conditions, arms=names)
         return Bootstrap(sample) if sample else None
 
-    adapting, oracle = (next((arm for arm in collected.named(role) if arm in arms), None) for role in (Role.ADAPTING, Role.ORACLE))
+    adapting, oracle, window, attention = (
+        next((arm for arm in collected.named(role) if arm in arms), None)
+        for role in (Role.ADAPTING, Role.ORACLE, Role.WINDOW, Role.FULL_ATTENTION)
+    )
     static = _best_static(arms, collected, conditions)
     ends = (static, oracle) if static and oracle else None
     own = {arm: paired(arm) for arm in arms}
     beside = {arm: paired(adapting, arm) for arm in arms if adapting and arm != adapting}
     between = {arm: paired(arm, *ends) for arm in arms if ends}
     room = paired(*ends) if ends else None
+    memories = paired(attention, window) if attention and window else None
     return Comparison(
         name=name,
         label=label,
@@ -75,6 +79,7 @@ def _compared(collected: Collected, name: str, label: str, conditions: Sequence[
         best_static=static,
         room=room.difference(ends[1], ends[0]) if room and ends else None,
         gap_closed={arm: each.gap_closed(arm, floor=ends[0], ceiling=ends[1]) for arm, each in between.items() if each and ends},
+        further_back=memories.difference(attention, window) if memories and attention and window else None,
     )
 
 

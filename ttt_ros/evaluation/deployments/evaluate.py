@@ -16,6 +16,7 @@ from ttt_ros.evaluation.deployments.findings import ArmFacts, Findings
 from ttt_ros.evaluation.deployments.jobs import Job
 from ttt_ros.evaluation.deployments.page import main_columns, write_page
 from ttt_ros.evaluation.deployments.records import DeploymentRecord, path_of, read_matching, write_record
+from ttt_ros.evaluation.deployments.statistics import Estimate
 from ttt_ros.evaluation.deployments.suite import SuiteConfig, resolved
 from ttt_ros.evaluation.deployments.targets import percent
 from ttt_ros.evaluation.outcomes import successes
@@ -126,16 +127,23 @@ def _facts(arm: Arm) -> ArmFacts:
 
 
 def table(findings: Findings) -> str:
-    """Success of every arm in the main comparisons as a Markdown table, with 95 % intervals: what the README shows."""
+    """Success of every arm in the main comparisons as a Markdown table, with 95 % intervals: what the README shows.
+
+    The head says how many deployments a column rests on; an arm that was run in fewer says so itself.
+    """
     columns = main_columns(findings)
-    head = [
-        "Arm",
-        *(f"{column.label} ({max((each.deployments for each in column.success.values()), default=0)} runs)" for column in columns),
-    ]
+    most = [max((each.deployments for each in column.success.values()), default=0) for column in columns]
+    head = ["Arm", *(f"{column.label} ({runs} runs)" for column, runs in zip(columns, most, strict=True))]
     rows = [
-        [arm.label, *(percent(column.success[arm.name]) if arm.name in column.success else "" for column in columns)]
+        [arm.label, *(_cell(column.success.get(arm.name), most=runs) for column, runs in zip(columns, most, strict=True))]
         for arm in findings.arms
         if any(arm.name in column.success for column in columns)
     ]
     lines = [head, ["---"] + ["---:"] * len(columns), *rows]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def _cell(success: Estimate | None, *, most: int) -> str:
+    if success is None:
+        return ""
+    return percent(success) + (f", {success.deployments} runs" if success.deployments < most else "")

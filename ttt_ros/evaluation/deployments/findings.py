@@ -49,6 +49,8 @@ class Comparison:
         best_static: the static arm with the highest success here; None if there is none.
         room: success of the oracle minus that of the best static arm, paired: what there is to win.
         gap_closed: by arm: (arm - best static) / (oracle - best static); None where it is not defined.
+        further_back: success of full attention minus that of the sliding window, paired: what the movements are worth that lie further
+            back than the window; None if either was not run.
     """
 
     name: str
@@ -59,6 +61,7 @@ class Comparison:
     best_static: str | None
     room: Estimate | None
     gap_closed: Mapping[str, Estimate | None]
+    further_back: Estimate | None
 
 
 @configuration.strict

@@ -54,6 +54,7 @@ _MARKERS: Mapping[Role, str] = {
 }
 _FURTHER_MARKERS = ("d", "8", "H", "2", "3", "4")
 _LINES = ("-", "--", "-.", ":")
+_LINES_ZORDER = 2.0  # matplotlib's own
 _DASHED = (Role.ORACLE, Role.WINDOW, Role.RESET, Role.SHUFFLED, Role.FLIPPED)
 
 _BASELINE_PANEL = (Role.ADAPTING, Role.ORACLE, Role.STATIC, Role.WINDOW, Role.RECURRENT, Role.FULL_ATTENTION, Role.NAIVE)
@@ -67,6 +68,7 @@ class _Look:
     colour: str
     line: str
     marker: str
+    zorder: float
 
 
 def drawn(findings: Findings, *, theme: Theme) -> dict[str, bytes]:
@@ -158,7 +160,7 @@ def long_run(findings: Findings) -> Figure:
         run = findings.long_runs[arm]
         where = _middles(len(run.success_by_tenth), steps)
         _band(success, where, run.success_by_tenth, look)
-        line: dict[str, Any] = {"color": look.colour, "linestyle": look.line, "marker": look.marker}
+        line: dict[str, Any] = {"color": look.colour, "linestyle": look.line, "marker": look.marker, "zorder": look.zorder}
         if max(run.drift_by_tenth) > 0:
             drift.plot(where, run.drift_by_tenth, **line)
         time.plot(where, [_MICROSECONDS * seconds for seconds in run.seconds_by_tenth], **line)
@@ -197,7 +199,8 @@ def _looks(findings: Findings, roles: Sequence[Role], *, among: Collection[str])
 def _look(arm: ArmFacts, place: int) -> _Look:
     marker = _FURTHER_MARKERS[(place - 1) % len(_FURTHER_MARKERS)] if place else _MARKERS[arm.role]
     line = _LINES[(place + (arm.role in _DASHED)) % len(_LINES)]
-    return _Look(label=arm.label, colour=_COLOURS[arm.role], line=line, marker=marker)
+    zorder = _LINES_ZORDER + (arm.role is Role.ADAPTING)
+    return _Look(label=arm.label, colour=_COLOURS[arm.role], line=line, marker=marker, zorder=zorder)
 
 
 def _middles(bins: int, end: int) -> list[float]:
@@ -206,7 +209,7 @@ def _middles(bins: int, end: int) -> list[float]:
 
 def _band(axes: Axes, where: Sequence[float], estimates: Sequence[Estimate], look: _Look) -> None:
     values = [each.value for each in estimates]
-    axes.plot(where, values, color=look.colour, linestyle=look.line, marker=look.marker, label=look.label)
+    axes.plot(where, values, color=look.colour, linestyle=look.line, marker=look.marker, zorder=look.zorder, label=look.label)
     known = [(place, each.lower, each.upper) for place, each in zip(where, estimates, strict=True) if each.lower is not None]
     if known:
         places, lower, upper = zip(*known, strict=True)

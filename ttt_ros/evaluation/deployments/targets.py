@@ -116,11 +116,7 @@ class _Judge:
     def baselines(self) -> Iterator[Verdict]:
         """Is it better than memory of other kinds?"""
         for arm in self._named(Role.FROZEN, Role.WINDOW, Role.RECURRENT):
-            for name, words in ((ALL_IN_RANGE, "in the ranges of training"), (ALL_WIDER, "wider than in training")):
-                target = f"Above '{self._labels[arm]}', intervals apart, all properties at once, {words}"
-                comparison = self._comparison(name)
-                advantage = comparison.advantage.get(arm) if comparison else None
-                yield Verdict(target=target, holds=_above(advantage), figure=points(advantage)) if advantage else _not_run(target)
+            yield self._above_further_back(arm)
             yield self._nowhere_below(arm)
 
     def full_attention(self) -> Iterator[Verdict]:
@@ -196,6 +192,26 @@ class _Judge:
             gain = comparison.success[self._adapting].value - comparison.success[frozen].value
             figure = f"adapting gains {100 * gain:+.1f} points, this arm {100 * kept:+.1f}"
             yield Verdict(target=target, holds=gain > 0 and kept <= KEPT_BY_CONTROLS * gain, figure=figure)
+
+    def _above_further_back(self, arm: str) -> Verdict:
+        """Where nothing further back than the window matters, a longer memory has nothing to win, and a tie is enough.
+
+        Whether it matters is told by two other arms: full attention, which has all of it, against the sliding window, which has none.
+        Where either was not run it is taken to matter.
+        """
+        target = (
+            f"Above '{self._labels[arm]}', intervals apart, all properties at once, wherever what matters lies further back than "
+            "the window (where full attention is above the sliding window, intervals apart)"
+        )
+        comparisons = [self._comparison(name) for name in (ALL_IN_RANGE, ALL_WIDER)]
+        compared = [each for each in comparisons if each and arm in each.advantage]
+        if not compared:
+            return _not_run(target)
+        nearby = {each.label: each.further_back for each in compared if each.further_back and not _above(each.further_back)}
+        asked = {each.label: each.advantage[arm] for each in compared if each.label not in nearby}
+        figures = [f"{label}: {points(advantage)}" for label, advantage in asked.items()] or ["nowhere is it so"]
+        figures += [f"not so under '{label}', where full attention is at {points(other)}" for label, other in nearby.items()]
+        return Verdict(target=target, holds=all(map(_above, asked.values())) if asked else None, figure="; ".join(figures))
 
     def _nowhere_below(self, arm: str) -> Verdict:
         target = f"Nowhere below '{self._labels[arm]}' (no condition's whole interval is)"
