@@ -95,6 +95,11 @@ def test_unknown_attacks_and_conditions_are_refused():
         replace(SUITE, condition="rain")
 
 
+def test_an_attacked_robot_without_a_clean_run_is_refused():
+    with pytest.raises(ConfigurationError, match="clean_seeds is 19 and seeds 20"):
+        replace(SUITE, clean_seeds=19)
+
+
 @pytest.mark.parametrize(("guarded", "holds"), [(0.5, True), (0.4, False)])
 def test_no_worse_than_frozen_is_judged_against_the_noise_floor(guarded, holds):
     findings = analysed(synthetic(guarded=guarded), LINES, failures=())
@@ -137,12 +142,13 @@ def test_the_patch_makes_the_gradient_longer_than_noise_does():
 
 
 def test_an_interrupted_suite_goes_on_and_ends_with_a_page_of_its_own(tmp_path, monkeypatch):
-    config = replace(quick(SUITE), seeds=1, goals=3, attacks=("swap_50",))
+    config = replace(quick(SUITE), seeds=1, clean_seeds=2, goals=3, attacks=("swap_50",))
     monkeypatch.setattr("ttt_ros.evaluation.workers.run_locally", lambda work, left, processes: ((job, work(job)) for job in left))
     console = Console(file=StringIO())
     findings = evaluate_poison(config, safeguard=SAFEGUARD, out=tmp_path, processes=1, console=console)
     assert not findings.failures
-    assert findings.deployments == 2 * len(LINES)
+    assert findings.deployments == 3 * len(LINES)
+    assert [each.success[FROZEN].deployments for each in findings.attacks] == [2, 1]
     page = (tmp_path / "poison.html").read_text()
     assert "Streams swapped in 50 %" in page
     assert "http" not in page.replace("http-equiv", "")
@@ -158,7 +164,7 @@ def test_an_interrupted_suite_goes_on_and_ends_with_a_page_of_its_own(tmp_path, 
 
 def test_every_attack_changes_what_a_frozen_policy_remembers_and_none_changes_its_weights():
     patch = np.zeros((24, 24, 3), dtype=np.uint8)
-    config = replace(SUITE, seeds=1, goals=3, probes=1)
+    config = replace(SUITE, seeds=1, clean_seeds=1, goals=3, probes=1)
     planned = jobs.planned(config, LINES, policy=jobs.load_policy(SHIPPED_POLICY).checksum, safeguard=SAFEGUARD, patch=patch)
     assert len(planned) == len(ATTACKS) * len(LINES)
     frozen = [jobs.run(job) for job in planned if job.header.defence == FROZEN and job.header.attack in ("clean", "glitch_50")]

@@ -83,8 +83,7 @@ def planned(
             safeguard=safeguard if line.guarded else None,
             patch=patch,
         )
-        for seed in range(config.first_seed, config.first_seed + config.seeds)
-        for attack in config.chosen_attacks
+        for seed, attack in config.robots
         for line in lines
     ]
 
