@@ -2,6 +2,7 @@
 
 import math
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ pytest.importorskip("ttt_ros.msg", reason="the messages are not built; run `make
 from rich.console import Console
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import Image, JointState
+from ttt_ros.msg import ControlStatus, SafeguardState
 
 from ttt_ros.configuration import load_yaml
 from ttt_ros.control.parameter_file import load_parameter_file
@@ -19,11 +21,14 @@ from ttt_ros.errors import ConfigurationError
 from ttt_ros.evaluation.faults.records import Net
 from ttt_ros.nodes.faults import fault, relay
 from ttt_ros.nodes.faults.catalogue import FAULTS, fault_named
+from ttt_ros.nodes.faults.fault import Injection
 from ttt_ros.nodes.faults.observer import Heard, stayed_away
+from ttt_ros.nodes.faults.reactions import acts_in
 from ttt_ros.nodes.faults.suite import run_alone, run_faults
 from ttt_ros.nodes.faults.unprotected import PATCHES
 from ttt_ros.nodes.stamps import nanoseconds, stamp
 from ttt_ros.safeguard.configuration import SafeguardConfig
+from ttt_ros.safeguard.ladder import Mode
 from ttt_ros.safeguard.signals import SIGNALS
 
 pytestmark = pytest.mark.ros
@@ -104,6 +109,18 @@ def test_a_joint_that_passes_by_has_not_stayed_away() -> None:
     assert stayed_away(joints, 0.3, since=0.5, seconds=0.4) == 2.0
     assert stayed_away(joints, 0.3, since=0.5, seconds=0.6) is None
     assert stayed_away(joints, 0.3, since=-1.0, seconds=0.4) is None
+
+
+def test_silence_is_counted_from_the_last_word_that_allowed_better_and_not_from_that_of_a_safeguard_begun_since() -> None:
+    def heard(kind: type, mode: Mode, at: float) -> Heard:
+        message = kind(mode=mode)
+        message.header.stamp = stamp(round(at * 1e9))
+        return Heard(at=at, message=message)
+
+    states = [heard(SafeguardState, Mode.ADAPTING, 1.0), heard(SafeguardState, Mode.ADAPTING, 1.1), heard(SafeguardState, Mode.BASE, 3.0)]
+    observer = SimpleNamespace(states=states, controls=[heard(ControlStatus, Mode.BASE, 3.05)])
+    seen = acts_in(Mode.BASE, since="safeguard")(SimpleNamespace(observer=observer), Injection(at=1.05, last={}))
+    assert seen == pytest.approx(3.05 - 1.1)
 
 
 def test_a_fault_that_does_not_exist_is_refused_with_the_list() -> None:

@@ -17,8 +17,8 @@ def acts_in(mode: Mode, *, since: str = "", because: tuple[str, ...] = ()) -> Re
 
     Args:
         because: signals of which one must be among the safeguard's reasons by then: another one may trip for a reason of its own.
-        since: stream whose last good stamp is counted from instead, or ``safeguard`` for its last word; by the stamps, since a busy machine
-            delays what is seen here, but not those.
+        since: stream whose last good stamp is counted from instead, or ``safeguard`` for its last word that allowed a better mode, which is
+            not that of another one begun since; by the stamps, since a busy machine delays what is seen here, but not those.
     """
 
     def seen(rig: Rig, injection: Injection) -> float | None:
@@ -31,7 +31,8 @@ def acts_in(mode: Mode, *, since: str = "", because: tuple[str, ...] = ()) -> Re
         if not since:
             return found.at - injection.at
         if since == "safeguard":
-            begun = nanoseconds([heard.message for heard in rig.observer.states if heard.at < found.at][-1].header.stamp)
+            allowing = [heard.message for heard in rig.observer.states if heard.at < found.at and heard.message.mode < mode]
+            begun = nanoseconds(allowing[-1].header.stamp)
         else:
             begun = injection.last[since]
         return (nanoseconds(found.message.header.stamp) - begun) / NANOSECONDS
