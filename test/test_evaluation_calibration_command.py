@@ -1,6 +1,7 @@
 """A whole calibration: two short runs in simulation and two recordings."""
 
 import json
+import shutil
 from io import StringIO
 from pathlib import Path
 
@@ -8,7 +9,10 @@ import pytest
 import yaml
 from deployment_bags import record_deployment
 from rich.console import Console
+from typer.testing import CliRunner
 
+from ttt_ros.cli import app
+from ttt_ros.cli.application import FAILED
 from ttt_ros.configuration import load_yaml
 from ttt_ros.errors import ConfigurationError, RecordingError
 from ttt_ros.evaluation.calibration.calibrate import PROPOSAL, calibrate
@@ -82,6 +86,21 @@ def test_runs_that_are_there_are_not_made_again(result: tuple[Path, Findings], b
     assert len(records) == 4
     assert calibrated(written(out), bags, out)[0] == findings
     assert records == {path: path.stat().st_mtime_ns for path in out.glob("records/*/*.json")}
+
+
+def test_a_run_that_could_not_be_made_fails_the_command_though_no_limit_was_crossed(
+    result: tuple[Path, Findings], bags: list[Path], tmp_path: Path
+) -> None:
+    out, broken = shutil.copytree(result[0], tmp_path / "out"), shutil.copytree(bags[0], tmp_path / "broken")
+    for file in broken.glob("*.mcap"):
+        file.write_bytes(file.read_bytes()[:1000])
+    recordings = [str(bag) for bag in (*bags, broken)]
+    command = ["calibrate-safeguard", *recordings, "--config", str(written(tmp_path)), "--out", str(out), "--jobs", "1"]
+    assert CliRunner().invoke(app, command).exit_code == FAILED
+    figures = json.loads((out / "results.json").read_text())
+    assert figures["shipped"]["count"] == 0
+    (failure,) = figures["failures"]
+    assert str(broken) in failure
 
 
 def test_bags_without_a_meaning_and_bags_that_are_not_there_are_refused(bags: list[Path], tmp_path: Path) -> None:
