@@ -14,6 +14,7 @@ from ttt_ros.errors import ConfigurationError
 from ttt_ros.evaluation.bags.examination import Examination
 from ttt_ros.evaluation.bags.figures import Findings
 from ttt_ros.evaluation.bags.findings import findings
+from ttt_ros.evaluation.bags.records import ArmRecord
 from ttt_ros.evaluation.bags.thresholds import Thresholds
 from ttt_ros.evaluation.bags.verdict import FAILED, PASSED, Verdict, judged
 
@@ -169,6 +170,18 @@ def test_updates_of_the_wrong_sign_that_do_as_well_fail() -> None:
 def test_too_little_is_no_verdict_on_the_policy_and_still_fails() -> None:
     failed = causes(verdict(seconds=8))
     assert "too short" in failed["there is enough to judge"]
+
+
+def test_blocks_in_which_one_arm_alone_learned_do_not_count() -> None:
+    def begun(arm: ArmRecord) -> ArmRecord:
+        return replace(arm, windows=tuple(row for row in arm.windows if row.stamp < arm.windows[0].stamp + 12e9))
+
+    broken_off = {bag: [begun(arm) if arm.header.arm.name == "adapting" else arm for arm in arms] for bag, arms in records().items()}
+    limits = replace(LIMITS, min_windows=1)
+    assert "there is enough to judge" not in causes(verdict(limits=limits))
+    figures = findings(examinations(), broken_off, config=CONFIG, joints=JOINTS, period=PERIOD)
+    assert figures.whole.blocks >= limits.min_blocks
+    assert "there is enough to judge" in causes(judged(figures, examinations(), limits))
 
 
 def test_a_policy_whose_chunks_are_all_refused_is_told_why() -> None:

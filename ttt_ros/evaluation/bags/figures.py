@@ -172,12 +172,14 @@ class Change:
         windows: pairs that it rests on.
         action: of the action error; None if no chunk of both has commands.
         chunks: pairs that it rests on.
+        blocks: that windows of both lie in.
     """
 
     loss: Estimate | None
     windows: Count
     action: Estimate | None
     chunks: Count
+    blocks: Count
 
 
 @configuration.strict
@@ -200,7 +202,7 @@ class Outcome:
     Attributes:
         name: of the bag; ``all bags`` for the whole.
         seconds: of the bags' clocks.
-        blocks: of neighbouring chunks that the intervals rest on; for the windows the same or fewer.
+        blocks: of neighbouring chunks of any arm.
         arms: by name.
         changes: against the frozen arm, by name of the others; empty if the frozen arm was not run.
         noise: the noise floor.

@@ -97,6 +97,7 @@ def _change(arm: str, chunks: Paired[ChunkRow], windows: Paired[WindowRow]) -> C
         windows=int(np.isfinite(losses[0] + losses[1]).sum()),
         action=chunks.change(*errors),
         chunks=int(np.isfinite(errors[0] + errors[1]).sum()),
+        blocks=windows.shared_blocks(*losses),
     )
 
 

@@ -127,15 +127,17 @@ def _as_far(examinations: Sequence[Examination], limits: Thresholds) -> Line:
 
 def _enough(findings: Findings, limits: Thresholds) -> Line:
     whole = findings.whole
-    shared = whole.changes.get(ADAPTING.name, Change(loss=None, windows=0, action=None, chunks=0))
+    shared = whole.changes.get(ADAPTING.name, Change(loss=None, windows=0, action=None, chunks=0, blocks=0))
     commanded = any(arm.action for arm in whole.arms.values()) or not any(arm.chunks for arm in whole.arms.values())
     passed = (
-        (shared.chunks >= limits.min_chunks or not commanded) and shared.windows >= limits.min_windows and whole.blocks >= limits.min_blocks
+        (shared.chunks >= limits.min_chunks or not commanded)
+        and shared.windows >= limits.min_windows
+        and shared.blocks >= limits.min_blocks
     )
     return line(
         "there is enough to judge",
         passed=passed,
-        figure=f"{shared.chunks} chunks with commands and {shared.windows} windows of both arms, {whole.blocks} blocks",
+        figure=f"{shared.chunks} chunks with commands and {shared.windows} windows of both arms, these in {shared.blocks} blocks",
         limit=f"at least {limits.min_chunks}{'' if commanded else ' (not judged without commands)'}, "
         f"{limits.min_windows} and {limits.min_blocks}",
         cause=too_little({arm: whole.arms[arm] for arm in (FROZEN.name, ADAPTING.name) if arm in whole.arms}),

@@ -17,7 +17,7 @@ from ttt_ros.evaluation.bags.figures import Findings
 from ttt_ros.evaluation.bags.verdict import Verdict
 from ttt_ros.evaluation.whole_file import write_whole
 
-SCHEMA = 1
+SCHEMA = 2
 """Version of the layout of the file; raised when a field is added, removed or changes its meaning."""
 
 SCHEMA_FILE = "schema.json"

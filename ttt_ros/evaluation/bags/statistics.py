@@ -73,13 +73,15 @@ class Paired(Generic[Row]):
         found = iter(self._blocks.means(table[:, known > 0]) if known.any() else ())
         return tuple(_kept(next(found), blocks=int(blocks)) if blocks else None for blocks in known)
 
+    def shared_blocks(self, values: Floats, reference: Floats) -> int:
+        """How many blocks hold a frame that both have."""
+        return int(self._blocks.known((values + reference)[:, None])[0]) if self._frames else 0
+
     def change(self, values: Floats, reference: Floats) -> Estimate | None:
         """The relative difference of the means on the frames that both have; None if there are none, or the reference is 0."""
-        pairs = np.isfinite(values) & np.isfinite(reference)
-        if not reference[pairs].any():
+        if not reference[np.isfinite(values + reference)].any():
             return None
-        blocks = int(self._blocks.known(np.where(pairs, reference, np.nan)[:, None])[0])
-        return _kept(self._blocks.change(values, reference), blocks=blocks)
+        return _kept(self._blocks.change(values, reference), blocks=self.shared_blocks(values, reference))
 
 
 def spread(values: Sequence[float | None]) -> Spread | None:

@@ -31,7 +31,7 @@ class Thresholds:
         min_explained: share of a joint's motion that its commands must explain for its gain to be judged.
         min_chunks: that the adapting and the frozen arm have in common with commands, if there are commands.
         min_windows: that the adapting and the frozen arm have in common.
-        min_blocks: that the intervals rest on.
+        min_blocks: in which these windows lie; intervals are drawn from them.
         max_held: share of the control ticks of the frozen and the adapting arm.
         max_error_over_held: action error of the frozen arm over that of holding still.
         min_committed: share of the windows.
