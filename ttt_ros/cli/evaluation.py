@@ -97,12 +97,20 @@ def alignment(
     import torch
 
     from ttt_ros.evaluation.deployments.alignment import measure_alignment
+    from ttt_ros.evaluation.deployments.targets import ratio
     from ttt_ros.policies.shipped import SHIPPED_POLICY
 
     torch.set_num_threads(1)
     seeds = range(seed, seed + deployments)
     found = measure_alignment(policy or SHIPPED_POLICY, _adaptation(parameters), condition=condition, seeds=seeds, goals=goals, out=out)
-    console.print(f"mean cosine of the gradients {found.gradient}, of the steps {found.step}; {out / 'alignment.json'}")
+    for words, figure in (
+        ("mean cosine of the gradients", found.gradient),
+        ("mean cosine of the steps taken", found.step),
+        ("rank correlation of the gradients' cosine with the gain", found.gradient_with_gain),
+        ("rank correlation of the steps' cosine with the gain", found.step_with_gain),
+    ):
+        console.print(f"{words}: {ratio(figure) if figure else 'not defined'}", highlight=False)
+    console.print(f"{out / 'alignment.json'}")
 
 
 @app.command("measure-gates")
