@@ -66,7 +66,7 @@ def evaluated(checkpoints: Path, tmp_path_factory: pytest.TempPathFactory) -> tu
 def test_a_suite_is_run_and_written(evaluated):
     out, findings, _ = evaluated
     assert findings.deployments == 11
-    assert {path.name for path in out.iterdir()} == {"records", "plots", "results.json", "table.md", "report.html"}
+    assert {path.name for path in out.iterdir()} == {".lock", "records", "plots", "results.json", "table.md", "report.html"}
     assert {path.stem for path in (out / "plots").iterdir()} == {"success_over_time", "conditions", "cost", "long_run"}
     assert json.loads((out / "results.json").read_text())["deployments"] == 11
     # Inputs of the fast matrix times effects.

@@ -115,6 +115,7 @@ def _examined(
         left=len(jobs),
         name=lambda job: f"bag {name_of(job.bag)}",
         path=lambda job: out / "records" / name_of(job.bag) / "examination.json",
+        out=out,
         failures=failures,
         console=console,
     )
@@ -141,6 +142,7 @@ def _played(
         left=len(left),
         name=lambda job: f"bag {name_of(job.bag)}, arm {job.arm.name}",
         path=lambda job: _path(job, out),
+        out=out,
         failures=failures,
         console=console,
     ):

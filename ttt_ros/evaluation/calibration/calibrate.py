@@ -96,6 +96,7 @@ def _made(
         left=len(left),
         name=lambda run: run.header.name,
         path=lambda run: path_of(run, out),
+        out=out,
         failures=failures,
         console=console,
     ):

@@ -89,6 +89,7 @@ def _run(
         left=len(left),
         name=_place,
         path=lambda job: _path(job, out),
+        out=out,
         failures=failures,
         console=console,
     ):

@@ -18,7 +18,7 @@ from ttt_ros.evaluation.poison.analysis import analysed
 from ttt_ros.evaluation.poison.defences import FROZEN, defences
 from ttt_ros.evaluation.poison.findings import PoisonFindings
 from ttt_ros.evaluation.poison.jobs import Job
-from ttt_ros.evaluation.poison.page import write_page
+from ttt_ros.evaluation.poison.page import table, write_page
 from ttt_ros.evaluation.poison.patch import printed_patch
 from ttt_ros.evaluation.poison.records import PoisonRecord, path_of, read_matching, write_record
 from ttt_ros.evaluation.poison.suite import PoisonConfig
@@ -30,7 +30,7 @@ from ttt_ros.safeguard.configuration import SafeguardConfig
 
 
 def evaluate_poison(config: PoisonConfig, *, safeguard: SafeguardConfig, out: Path, processes: int, console: Console) -> PoisonFindings:
-    """Runs the suite and writes ``poison.json``, ``poison.html``, ``poison.png`` and ``patch.png`` into ``out``.
+    """Runs the suite and writes ``poison.json``, ``table.md``, ``poison.html``, ``poison.png`` and ``patch.png`` into ``out``.
 
     Deployments whose record is in ``out`` already are not run again, so an interrupted suite goes on where it stopped. One that
     fails is reported and the others go on.
@@ -67,12 +67,13 @@ def evaluate_poison(config: PoisonConfig, *, safeguard: SafeguardConfig, out: Pa
 
 
 def write_findings(findings: PoisonFindings, out: Path, *, patch: NDArray[np.uint8]) -> None:
-    """Writes ``poison.json``, ``poison.html``, ``poison.png`` and ``patch.png`` into ``out``; the figures first.
+    """Writes ``poison.json``, ``table.md``, ``poison.html``, ``poison.png`` and ``patch.png`` into ``out``; the figures first.
 
     Raises:
         RecordingError: the folder cannot be written.
     """
     write_whole(out / "poison.json", json.dumps(asdict(findings), indent=1, allow_nan=False) + "\n")
+    write_whole(out / "table.md", table(findings))
     write_page(findings, out, patch=patch)
 
 
@@ -86,6 +87,7 @@ def _run(left: Sequence[Job], records: list[PoisonRecord], *, out: Path, process
         left=len(left),
         name=_place,
         path=lambda job: _path(job, out),
+        out=out,
         failures=failures,
         console=console,
     ):
