@@ -148,11 +148,15 @@ def test_an_interrupted_suite_goes_on_and_ends_with_a_page_of_its_own(tmp_path, 
     findings = evaluate_poison(config, safeguard=SAFEGUARD, out=tmp_path, processes=1, console=console)
     assert not findings.failures
     assert findings.deployments == 3 * len(LINES)
-    assert [each.success[FROZEN].deployments for each in findings.attacks] == [2, 1]
+    assert [each.robots for each in findings.attacks] == [2, 1]
     page = (tmp_path / "poison.html").read_text()
     assert "Streams swapped in 50 %" in page
     assert "http" not in page.replace("http-equiv", "")
     assert json.loads((tmp_path / "poison.json").read_text())["goals"] == 3
+    assert [row.split(" | ")[:2] for row in (tmp_path / "table.md").read_text().splitlines()[2:]] == [
+        ["| no attack", "2"],
+        ["| streams swapped in 50 %", "1"],
+    ]
     assert (tmp_path / "poison.png").read_bytes().startswith(b"\x89PNG")
 
     def refuse(*_):

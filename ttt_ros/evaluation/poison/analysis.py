@@ -60,6 +60,7 @@ def _under(attack: Attack, names: Sequence[str], records: _Records) -> UnderAtta
         attack=attack.name,
         label=attack.label,
         share=attack.share,
+        robots=len(seeds),
         success={name: success.mean(name) for name in names},
         against_frozen={name: success.difference(name, FROZEN) for name in adapting},
         noise_floor=success.difference(FROZEN_AGAIN, FROZEN) if FROZEN_AGAIN in names else None,

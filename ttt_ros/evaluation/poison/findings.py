@@ -18,6 +18,7 @@ class UnderAttack:
         attack: its name.
         label: in words.
         share: of the goals that were poisoned.
+        robots: how many.
         success: share of goals met, by defence.
         against_frozen: success minus that of the frozen policy under the same attack, paired, by defence.
         noise_floor: the frozen policy against itself with other sensor noise, paired.
@@ -30,6 +31,7 @@ class UnderAttack:
     attack: str
     label: str
     share: float
+    robots: Count
     success: Mapping[str, Estimate]
     against_frozen: Mapping[str, Estimate]
     noise_floor: Estimate | None

@@ -10,6 +10,7 @@ from ttt_ros.evaluation.deployments.statistics import DRAWS, FEWEST_SEEDS
 from ttt_ros.evaluation.deployments.targets import points
 from ttt_ros.evaluation.plots import DARK, LIGHT
 from ttt_ros.evaluation.poison import plots
+from ttt_ros.evaluation.poison.defences import GUARDED
 from ttt_ros.evaluation.poison.findings import PoisonFindings
 from ttt_ros.evaluation.web_page import templates
 from ttt_ros.evaluation.whole_file import write_whole
@@ -46,6 +47,22 @@ def write_page(findings: PoisonFindings, out: Path, *, patch: NDArray[np.uint8])
     write_whole(out / "poison.png", light)
     write_whole(out / "patch.png", printed)
     write_whole(out / "poison.html", page)
+
+
+def table(findings: PoisonFindings) -> str:
+    """Success in % by attack and line of defence as a Markdown table, with what all defences gain over the frozen policy."""
+    head = ["attack", "robots", *findings.labels.values(), "against frozen", "noise floor"]
+    rows = [
+        [
+            attack.label,
+            str(attack.robots),
+            *(f"{100 * attack.success[name].value:.1f}" for name in findings.labels),
+            *(points(each) if each else "" for each in (attack.against_frozen.get(GUARDED), attack.noise_floor)),
+        ]
+        for attack in findings.attacks
+    ]
+    lines = [head, ["---"] + ["---:"] * (len(head) - 1), *rows]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
 def _picture(patch: NDArray[np.uint8]) -> bytes:
