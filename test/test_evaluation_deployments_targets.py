@@ -60,7 +60,7 @@ def test_a_verdict_says_what_was_invented(findings, words, holds):
 
 
 def test_every_verdict_tells_its_figure(findings):
-    assert len(findings.verdicts) == 25
+    assert len(findings.verdicts) == 26
     assert all(any(character.isdigit() for character in each.figure) or "better and cheaper" in each.figure for each in findings.verdicts)
 
 

@@ -16,7 +16,6 @@ from ttt_ros.training.progress import progress_bar
 Job = TypeVar("Job")
 Result = TypeVar("Result")
 
-
 _LOCK = ".lock"
 
 

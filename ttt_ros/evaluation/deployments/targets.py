@@ -115,7 +115,14 @@ class _Judge:
 
     def baselines(self) -> Iterator[Verdict]:
         """Is it better than memory of other kinds?"""
-        for arm in self._named(Role.FROZEN, Role.WINDOW, Role.RECURRENT):
+        for arm in self._named(Role.FROZEN):
+            for name, words in ((ALL_IN_RANGE, "in the ranges of training"), (ALL_WIDER, "wider than in training")):
+                target = f"Above '{self._labels[arm]}', intervals apart, all properties at once, {words}"
+                comparison = self._comparison(name)
+                advantage = comparison.advantage.get(arm) if comparison else None
+                yield Verdict(target=target, holds=_above(advantage), figure=points(advantage)) if advantage else _not_run(target)
+            yield self._nowhere_below(arm)
+        for arm in self._named(Role.WINDOW, Role.RECURRENT):
             yield self._above_further_back(arm)
             yield self._nowhere_below(arm)
 
